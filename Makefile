@@ -1,0 +1,6 @@
+# Galen's commands. `make run` and `make test` are all a newcomer needs.
+
+.PHONY: test
+test: ## run every test
+	go vet ./...
+	go test -race ./...

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"galen/fhir"
+	"galen/fhir/search"
+)
+
+// Record is one version of a resource as it is kept.
+type Record struct {
+	fhir.Header
+	Body    []byte // exact JSON, stamped; nil for a tombstone. Not to be changed
+	Deleted bool   // a tombstone
+	Method  Method // the interaction that made the version
+}
+
+// Exists reports whether there is a record at all: a tombstone is one.
+func (r Record) Exists() bool { return r.Version != 0 }
+
+// Method is the HTTP verb of the interaction that made a version, for history.
+type Method uint8
+
+// The verbs that make versions.
+const (
+	Post Method = iota + 1
+	Put
+	Patch
+	Delete
+)
+
+// String is the verb.
+func (m Method) String() string { return [...]string{"", "POST", "PUT", "PATCH", "DELETE"}[m] }
+
+// Write is one new version to commit.
+type Write struct {
+	Record
+	Entries []search.Entry // what the version is found by; none for a tombstone
+
+	// Expect is the version that must be current, tombstones included; 0 means
+	// that the key was never used.
+	Expect int64
+	// Unless must match no resource at the moment of the commit, else the whole
+	// commit fails: conditional create.
+	Unless *search.Query
+}
+
+// ConflictError is why a Commit was refused; nothing of it was written.
+type ConflictError struct {
+	Index  int         // of the Write that failed
+	Unless bool        // its Unless matched; else its Expect was wrong
+	Found  []fhir.Key  // what Unless matched, at most two keys
+	Actual fhir.Header // what Expect met
+}
+
+// Error says which write failed and why, without content.
+func (e *ConflictError) Error() string {
+	if e.Unless {
+		return "store: a resource matches the criteria"
+	}
+	return "store: another version is current"
+}
+
+// Select asks a driver for one page of matches.
+type Select struct {
+	Query *search.Query
+	Limit int    // at least 1
+	After []byte // Page.Next of the page before, nil for the first
+}
+
+// Page is a run of records in the asked order.
+type Page struct {
+	Records []Record
+	Next    []byte // where the next page starts; nil after the last one
+}
+
+// HistorySelect asks for versions, newest first.
+type HistorySelect struct {
+	Type  string    // "" for all types
+	ID    string    // "" for all resources of the type
+	Since time.Time // only versions at or after it; zero for all
+	Until time.Time // only versions before it; zero for all
+	Limit int       // at least 1
+	After []byte    // Page.Next of the page before
+}
+
+// Caps declares what a driver cannot do. The storetest suite skips by it and
+// says so.
+type Caps struct {
+	Transactions bool // Commit of several writes is all or nothing
+	Snapshot     bool // a page is read from one moment
+}
+
+// Driver keeps versions of resources and finds them by their entries. It never
+// looks inside FHIR JSON and makes no version numbers, ids or times. It is safe
+// for concurrent use. Errors other than *ConflictError are *fhir.Error of Kind
+// Internal, Unavailable, Timeout, TooCostly or (a cursor it did not make) Value.
+type Driver interface {
+	// Caps tells what the driver can do; it does not change after opening.
+	Caps() Caps
+
+	// Commit makes every write durable and visible, or none of them, and
+	// returns once they are on disk. A failed condition is a *ConflictError.
+	// The keys of one commit are distinct.
+	Commit(ctx context.Context, writes []Write) error
+
+	// Read returns the current record of each key in their order, tombstones
+	// included, a zero Record for a key never used.
+	Read(ctx context.Context, keys ...fhir.Key) ([]Record, error)
+
+	// ReadVersion returns one version, a zero Record if there is none.
+	ReadVersion(ctx context.Context, key fhir.Key, version int64) (Record, error)
+
+	// Search returns one page of the current, not deleted resources that match.
+	Search(ctx context.Context, s Select) (Page, error)
+
+	// Count counts what Search would find.
+	Count(ctx context.Context, q *search.Query) (int, error)
+
+	// History returns one page of versions.
+	History(ctx context.Context, s HistorySelect) (Page, error)
+
+	// Close waits for what is running and releases everything.
+	Close() error
+}
