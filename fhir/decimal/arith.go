@@ -115,17 +115,38 @@ func (d Decimal) Mul(e Decimal) Decimal {
 }
 
 // Quo returns d ÷ e, exact when 34 digits hold the quotient and rounded half to
-// even to 34 digits otherwise; false when e is zero.
+// even to 34 digits otherwise; false when e is zero. An exact quotient has the
+// places of d less those of e, or as many more as it needs: 1.00 / 4 = 0.25.
 func (d Decimal) Quo(e Decimal) (Decimal, bool) {
 	if e.IsZero() {
 		return Decimal{}, false
 	}
+	if d.big == nil && e.big == nil && d.coef%e.coef == 0 { // 98.6 [degF], and most of what divides at all
+		return small(d.coef/e.coef, d.exp-e.exp), true
+	}
 	r := new(apd.Decimal)
-	if _, err := context(quoDigits, apd.RoundHalfEven).Quo(r, d.apd(), e.apd()); err != nil {
+	c := context(quoDigits, apd.RoundHalfEven)
+	condition, err := c.Quo(r, d.apd(), e.apd())
+	if err != nil {
 		r.Form = apd.Infinite
 		r.Negative = d.Sign()*e.Sign() < 0
+	} else if !condition.Inexact() {
+		shed(c, r, d.exponent()-e.exponent())
 	}
 	return fromAPD(r), true
+}
+
+// shed drops the zeros apd leaves after an exact quotient, down to the places
+// of d less those of e, as General Decimal Arithmetic asks: 1 / 4 is 0.25.
+func shed(c *apd.Context, r *apd.Decimal, ideal int32) {
+	r.Reduce(r)
+	if r.Exponent <= ideal {
+		return
+	}
+	padded := new(apd.Decimal)
+	if _, err := c.Quantize(padded, r, ideal); err == nil && padded.Form == apd.Finite {
+		r.Set(padded)
+	}
 }
 
 // Round returns d rounded to places digits after the point, halves away from
