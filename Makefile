@@ -1,6 +1,33 @@
 # Galen's commands. `make run` and `make test` are all a newcomer needs.
 
-.PHONY: test
-test: ## run every test
-	go vet ./...
+DATA ?= data
+ADDR ?= 127.0.0.1:8080
+
+.PHONY: run build test check bench gen train onnxruntime
+
+build: onnxruntime ## bin/galen
+	go build -trimpath -o bin/galen ./cmd/galen
+
+run: build ## start with demo data and print the next thing to try
+	bin/galen serve --addr $(ADDR) --data $(DATA) --demo
+
+test: check onnxruntime ## every test, with the race detector
 	go test -race ./...
+
+check: ## vet, format and lint; the module files are tidy
+	go vet ./...
+	@test -z "$$(go tool gofumpt -l . | tee /dev/stderr)"
+	go tool staticcheck ./...
+
+bench: onnxruntime ## a short form of the benchmarks
+	go test -run '^$$' -bench . -benchtime 0.3s ./...
+
+gen: ## the embedded tables from their sources
+	go run ./fhir/spec/gen
+	go run ./fhir/ucum/gen
+
+train: ## make one model: make train MODEL=kfre-4v
+	models/training/train.sh $(MODEL)
+
+onnxruntime: ## the inference library, verified, in the user's cache
+	@scripts/fetch-onnxruntime.sh >/dev/null

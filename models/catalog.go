@@ -1,0 +1,291 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"galen/models/manifest"
+)
+
+// Source is a tree of <name>/<version> folders. Plain files at its top and names
+// that start with a dot or underscore are passed over; a half-copied folder
+// should be named so until it is whole.
+type Source struct {
+	Name string // for people: "built-in", or a path
+	FS   fs.FS
+}
+
+// Dir is a directory as a Source; no link in it is followed out of it.
+func Dir(dir string) (Source, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Source{}, &Error{Op: "open catalog", Kind: NotFound, Err: err}
+	}
+	return Source{Name: dir, FS: root.FS()}, nil
+}
+
+// Options tell a catalog how to run its models.
+type Options struct {
+	Openers     map[manifest.Runtime]Opener
+	Concurrency int   // Predicts that run at once per version; 0 is GOMAXPROCS+1
+	Queue       int   // callers that wait per version before Busy; 0 is 64
+	MaxBytes    int64 // the largest model file; 0 is 512 MiB
+}
+
+// Refusal is a folder that is not served, and why.
+type Refusal struct {
+	Source string
+	Path   string // in the source
+	Err    error  // Kind Refused
+}
+
+// Catalog holds the served versions. It is safe for concurrent use: readers take
+// no lock, and a change appears at once and whole.
+type Catalog struct {
+	opts    Options
+	changes sync.Mutex // held by who changes the state
+	state   atomic.Pointer[state]
+}
+
+// state is immutable once stored.
+type state struct {
+	versions map[string][]*version // by name, newest first
+	refused  []Refusal
+}
+
+// Load makes a catalog of the sources, in order; of two folders with the same
+// name and version the first is served and the second refused. A folder that
+// does not hold is in Refused, not an error. Errors: Internal when a source
+// cannot be listed, Timeout when ctx ends.
+func Load(ctx context.Context, opts Options, sources ...Source) (*Catalog, error) {
+	if opts.Concurrency <= 0 {
+		opts.Concurrency = runtime.GOMAXPROCS(0) + 1
+	}
+	if opts.Queue <= 0 {
+		opts.Queue = 64
+	}
+	if opts.MaxBytes <= 0 {
+		opts.MaxBytes = 512 << 20
+	}
+	c := &Catalog{opts: opts}
+	c.state.Store(&state{})
+	for _, src := range sources {
+		if err := c.Add(ctx, src); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
+}
+
+// Add loads what a source holds and serves it beside what is served already.
+// Folders whose name and version are served already are refused. Errors as Load;
+// then nothing of the source is served.
+func (c *Catalog) Add(ctx context.Context, src Source) error {
+	folders, err := list(src)
+	if err != nil {
+		return &Error{Op: "list catalog " + src.Name, Kind: Internal, Err: err}
+	}
+	c.changes.Lock()
+	defer c.changes.Unlock()
+	next := c.state.Load().clone()
+	var added []*version
+	for _, folder := range folders {
+		if ctx.Err() != nil {
+			closeAll(added)
+			return &Error{Op: "load catalog " + src.Name, Kind: Timeout, Err: context.Cause(ctx)}
+		}
+		v, err := c.load(ctx, src, folder, next)
+		if err != nil {
+			next.refuse(Refusal{Source: src.Name, Path: folder, Err: err})
+			continue
+		}
+		added = append(added, v)
+		next.insert(v)
+	}
+	c.state.Store(next)
+	return nil
+}
+
+// list names the <name>/<version> folders of a source.
+func list(src Source) ([]string, error) {
+	var folders []string
+	names, err := fs.ReadDir(src.FS, ".")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if skip(name) {
+			continue
+		}
+		versions, err := fs.ReadDir(src.FS, name.Name())
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range versions {
+			if !skip(v) {
+				folders = append(folders, path.Join(name.Name(), v.Name()))
+			}
+		}
+	}
+	return folders, nil
+}
+
+func skip(e fs.DirEntry) bool {
+	return !e.IsDir() || strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(e.Name(), "_")
+}
+
+// Acquire holds the version a Ref names; the caller must Release it. Errors:
+// NotFound; Refused when exactly that version was refused.
+func (c *Catalog) Acquire(ref Ref) (*Model, error) {
+	for {
+		s := c.state.Load()
+		v := s.find(ref)
+		if v == nil {
+			return nil, s.missing(ref)
+		}
+		if v.acquire() {
+			return &Model{v: v}, nil
+		}
+		// The version was dropped between find and acquire: look again. A closed
+		// version is in no later state, so this ends.
+	}
+}
+
+// List describes every served version, by name and newest first.
+func (c *Catalog) List() []*Info {
+	var infos []*Info
+	for _, versions := range c.state.Load().versions {
+		for _, v := range versions {
+			infos = append(infos, &v.info)
+		}
+	}
+	slices.SortFunc(infos, func(a, b *Info) int {
+		if a.Ref.Name != b.Ref.Name {
+			return strings.Compare(a.Ref.Name, b.Ref.Name)
+		}
+		return b.Ref.Version.Compare(a.Ref.Version)
+	})
+	return infos
+}
+
+// Refused lists what is not served and why.
+func (c *Catalog) Refused() []Refusal { return slices.Clone(c.state.Load().refused) }
+
+// Remove stops serving one version, which Ref must pin, and waits until its last
+// holder is done and it is closed. Errors: NotFound, Timeout (it is no longer
+// served, but not yet closed), Internal when closing failed.
+func (c *Catalog) Remove(ctx context.Context, ref Ref) error {
+	v, err := c.drop(ref)
+	if err != nil {
+		return err
+	}
+	v.release()
+	select {
+	case <-v.drained:
+	case <-ctx.Done():
+		return v.error("remove", Timeout, context.Cause(ctx))
+	}
+	if v.closeErr != nil {
+		return v.error("remove", Internal, v.closeErr)
+	}
+	return nil
+}
+
+func (c *Catalog) drop(ref Ref) (*version, error) {
+	c.changes.Lock()
+	defer c.changes.Unlock()
+	s := c.state.Load()
+	v := s.find(ref)
+	if ref.Version == "" || v == nil {
+		return nil, s.missing(ref)
+	}
+	next := s.clone()
+	next.versions[ref.Name] = slices.DeleteFunc(slices.Clone(s.versions[ref.Name]), func(w *version) bool { return w == v })
+	c.state.Store(next)
+	return v, nil
+}
+
+// Close stops serving and closes every version once its last holder is done; it
+// does not wait for them. The error joins those of versions closed by now.
+func (c *Catalog) Close() error {
+	c.changes.Lock()
+	defer c.changes.Unlock()
+	old := c.state.Swap(&state{})
+	var errs []error
+	for _, versions := range old.versions {
+		errs = append(errs, closeAll(versions))
+	}
+	return errors.Join(errs...)
+}
+
+// closeAll gives up the catalog's own holds.
+func closeAll(versions []*version) error {
+	var errs []error
+	for _, v := range versions {
+		v.release()
+		select {
+		case <-v.drained:
+			errs = append(errs, v.closeErr)
+		default:
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *state) clone() *state {
+	next := &state{versions: make(map[string][]*version, len(s.versions)), refused: slices.Clone(s.refused)}
+	for name, versions := range s.versions {
+		next.versions[name] = versions
+	}
+	return next
+}
+
+// insert adds a version to its name, newest first, without touching the slice
+// that an older state may hold.
+func (s *state) insert(v *version) {
+	name := v.info.Ref.Name
+	versions := append(slices.Clone(s.versions[name]), v)
+	slices.SortFunc(versions, func(a, b *version) int { return b.info.Ref.Version.Compare(a.info.Ref.Version) })
+	s.versions[name] = versions
+}
+
+// refuse records a refusal in place of an older one of the same folder.
+func (s *state) refuse(r Refusal) {
+	s.refused = slices.DeleteFunc(s.refused, func(o Refusal) bool { return o.Source == r.Source && o.Path == r.Path })
+	s.refused = append(s.refused, r)
+}
+
+// find gives the pinned version, or the newest release, or the newest
+// pre-release when there is no release.
+func (s *state) find(ref Ref) *version {
+	versions := s.versions[ref.Name]
+	for _, v := range versions {
+		if ref.Version == v.info.Ref.Version || ref.Version == "" && !v.info.Ref.Version.Prerelease() {
+			return v
+		}
+	}
+	if ref.Version == "" && len(versions) > 0 {
+		return versions[0]
+	}
+	return nil
+}
+
+var errNotServed = errors.New("no such model is served")
+
+// missing says why a Ref is not found.
+func (s *state) missing(ref Ref) error {
+	for _, r := range s.refused {
+		if r.Path == path.Join(ref.Name, string(ref.Version)) {
+			return r.Err
+		}
+	}
+	return &Error{Op: "find model", Kind: NotFound, Model: ref.String(), Err: errNotServed}
+}
