@@ -73,9 +73,11 @@ type Select struct {
 type Page struct {
 	Records []Record
 	Next    []byte // where the next page starts; nil after the last one
+	Total   int    // all versions, if a HistorySelect asked for it
 }
 
-// HistorySelect asks for versions, newest first.
+// HistorySelect asks for versions, newest first: by LastUpdated, then by the
+// creation of the resource, then by version, each descending.
 type HistorySelect struct {
 	Type  string    // "" for all types
 	ID    string    // "" for all resources of the type
@@ -83,6 +85,7 @@ type HistorySelect struct {
 	Until time.Time // only versions before it; zero for all
 	Limit int       // at least 1
 	After []byte    // Page.Next of the page before
+	Total bool      // count all versions between Since and Until
 }
 
 // Caps declares what a driver cannot do. The storetest suite skips by it and
@@ -112,7 +115,10 @@ type Driver interface {
 	// ReadVersion returns one version, a zero Record if there is none.
 	ReadVersion(ctx context.Context, key fhir.Key, version int64) (Record, error)
 
-	// Search returns one page of the current, not deleted resources that match.
+	// Search returns one page of the current, not deleted resources that match,
+	// in the order of search.Find: the sort keys, then creation. A resource that
+	// comes back after a deletion keeps its place. Walking the pages while others
+	// write gives every resource that did not change exactly once.
 	Search(ctx context.Context, s Select) (Page, error)
 
 	// Count counts what Search would find.

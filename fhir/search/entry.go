@@ -26,7 +26,8 @@ type Token struct {
 }
 
 // Text is the words of a token or reference that :text searches: a display, a
-// CodeableConcept.text, a Reference.display; normalised like String.Norm.
+// CodeableConcept.text, a Reference.display; made by NormalizeWords, so that
+// words are letters and digits with one space between.
 type Text struct{ Norm string }
 
 // TypedIdentifier is an Identifier with its type, for :of-type; one for each
@@ -37,7 +38,7 @@ type TypedIdentifier struct{ System, Code, Value string }
 // (https://hl7.org/fhir/R4/search.html#string).
 type String struct {
 	Exact string // as written
-	Norm  string // without case, accents and surplus white space
+	Norm  string // without case, accents and surplus white space: Normalize
 }
 
 // Date is a date, dateTime, instant, Period or Timing as the interval it covers.
@@ -68,7 +69,7 @@ type Quantity struct {
 // is a Token under the same parameter.
 type Reference struct {
 	fhir.Key        // of a resource on this server, else zero
-	URL      string // absolute URL, urn or canonical without version; "" when Key is set
+	URL      string // absolute URL, urn, canonical without version or "#contained"; "" when Key is set
 	Version  string // of a versioned reference or canonical
 }
 

@@ -22,7 +22,7 @@ type Sort struct {
 }
 
 // Expr is a condition on a resource: one of All, Any, Not, Where, Present,
-// HasID, Updated, Chain or Reverse. The set is closed.
+// HasID, HasType, Updated, Chain or Reverse. The set is closed.
 type Expr interface{ expr() }
 
 // All holds if every part holds; an empty All always does.
@@ -46,7 +46,11 @@ type Present struct{ Param string }
 // HasID holds if the resource's logical id is one of these (_id).
 type HasID struct{ IDs []string }
 
-// Updated compares meta.lastUpdated (_lastUpdated).
+// HasType holds if the resource is of one of these types: for a search over
+// several types of which each has its own condition (compartments, policies).
+type HasType struct{ Types []string }
+
+// Updated compares meta.lastUpdated (_lastUpdated) as a Date of one millisecond.
 type Updated struct{ DateTest }
 
 // Chain holds if a Reference entry of the parameter leads to a current resource
@@ -72,6 +76,7 @@ func (Not) expr()     {}
 func (Where) expr()   {}
 func (Present) expr() {}
 func (HasID) expr()   {}
+func (HasType) expr() {}
 func (Updated) expr() {}
 func (Chain) expr()   {}
 func (Reverse) expr() {}
@@ -98,7 +103,13 @@ const (
 	Ap // the ranges overlap, the search range widened by 10 %
 )
 
-// TokenTest passes tokens by system and code.
+var prefixes = [...]string{Eq: "eq", Ne: "ne", Gt: "gt", Lt: "lt", Ge: "ge", Le: "le", Sa: "sa", Eb: "eb", Ap: "ap"}
+
+// String is the prefix, "ge".
+func (o Op) String() string { return prefixes[min(o, Ap)] }
+
+// TokenTest passes tokens by system and code. A Folded token is compared with
+// Code in lower case (strings.ToLower), any other with Code as it is.
 type TokenTest struct {
 	System    string // "" means: no system
 	Code      string
@@ -106,7 +117,8 @@ type TokenTest struct {
 	AnyCode   bool // "system|"
 }
 
-// TextTest passes Text entries of which a word starts with Norm.
+// TextTest passes Text entries of which a word starts with Norm: the entry starts
+// with it or holds it after a space. Norm is made by NormalizeWords.
 type TextTest struct{ Norm string }
 
 // TypedTest passes TypedIdentifier entries (:of-type).
@@ -136,7 +148,8 @@ type DateTest struct {
 
 // NumberTest passes Number entries: Value is the number as written, [Low, High)
 // its implicit range, widened already for Ap. Eq, Ne and Ap use the range, the
-// others Value (https://hl7.org/fhir/R4/search.html#number).
+// others Value: Ge is Gt or an entry that is exactly Value
+// (https://hl7.org/fhir/R4/search.html#number).
 type NumberTest struct {
 	Op        Op
 	Value     decimal.Decimal
@@ -144,8 +157,9 @@ type NumberTest struct {
 }
 
 // QuantityTest passes Quantity entries. Without System and Code any unit
-// passes; a Code without System equals the entry's code or unit. With a UCUM
-// unit, Canonical is the comparison in base units.
+// passes; a Code without System equals the entry's code or unit; a System without
+// Code equals the entry's system. With a UCUM unit, Canonical is the comparison
+// in base units, and the entry's CanonicalUnit must be the same.
 type QuantityTest struct {
 	NumberTest
 	System, Code  string

@@ -1,0 +1,80 @@
+package rest
+
+import (
+	"context"
+	"strconv"
+
+	"galen/fhir"
+	"galen/store"
+)
+
+// write commits one change under the filter of its decision: what is there now
+// and what is to be stored must both be the caller's to write.
+func (s *Service) write(ctx context.Context, a *act, change store.Change) (Outcome, error) {
+	outcomes, err := s.commit(ctx, a.caller, []*act{a}, []store.Change{change})
+	if err != nil {
+		return Outcome{}, err
+	}
+	return outcomes[0], nil
+}
+
+// commit writes all changes or none; acts and changes correspond by position.
+func (s *Service) commit(ctx context.Context, _ Caller, acts []*act, changes []store.Change) ([]Outcome, error) {
+	for i := range changes {
+		if err := s.mayWrite(ctx, acts[i], &changes[i]); err != nil {
+			return nil, err
+		}
+	}
+	results, err := s.Store.Commit(ctx, changes)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Outcome, len(results))
+	for i, r := range results {
+		out[i] = Outcome{Record: r.Record, Created: r.Outcome == store.Created}
+		if r.Exists() {
+			acts[i].entry.Resources = nil
+			acts[i].touch(r.Record)
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) mayWrite(ctx context.Context, a *act, c *store.Change) error {
+	if a.decision.Filter == nil {
+		return nil
+	}
+	if c.Key.ID == "" {
+		c.Key.ID = s.Store.NewID()
+	}
+	current, err := s.Store.ReadMany(ctx, c.Key)
+	if err != nil {
+		return err
+	}
+	if now := current[0]; now.Exists() && !now.Deleted {
+		shown, err := s.permits(ctx, a, now)
+		if err != nil || !shown {
+			return orNotFound(err)
+		}
+	}
+	if c.Method == store.Delete {
+		return nil
+	}
+	allowed, err := s.satisfies(ctx, a.decision.Filter, c.Resource, fhir.Header{Key: c.Key})
+	if err == nil && !allowed {
+		err = fhir.E("rest.mayWrite", fhir.Forbidden, "", "the policies do not permit this")
+	}
+	return err
+}
+
+func orNotFound(err error) error {
+	if err != nil {
+		return err
+	}
+	return notFound()
+}
+
+func atoi(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= 0
+}

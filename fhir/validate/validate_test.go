@@ -1,0 +1,196 @@
+package validate_test
+
+import (
+	"archive/tar"
+	"compress/bzip2"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"galen/fhir"
+	"galen/fhir/jsontree"
+	"galen/fhir/spec"
+	"galen/fhir/validate"
+)
+
+func newValidator(t testing.TB) *validate.Validator {
+	t.Helper()
+	defs, err := spec.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return validate.New(defs)
+}
+
+func parse(t testing.TB, text string) fhir.Resource {
+	t.Helper()
+	r, err := fhir.Parse([]byte(text), jsontree.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Each case breaks one rule of https://hl7.org/fhir/R4/json.html,
+// datatypes.html or the definitions, and must be refused at its place.
+func TestRefusals(t *testing.T) {
+	v := newValidator(t)
+	tests := []struct {
+		name, json, at string
+		kind           fhir.Kind
+	}{
+		{"unknown element", `{"resourceType":"Patient","nme":"x"}`, "Patient", fhir.Invalid},
+		{"unknown element below", `{"resourceType":"Patient","name":[{"fam":"x"}]}`, "Patient.name[0]", fhir.Invalid},
+		{"unknown type", `{"resourceType":"Patent"}`, "Patent.resourceType", fhir.Invalid},
+		{"array for one", `{"resourceType":"Patient","gender":["male"]}`, "Patient.gender", fhir.Invalid},
+		{"one for array", `{"resourceType":"Patient","name":{"family":"x"}}`, "Patient.name", fhir.Invalid},
+		{"object for string", `{"resourceType":"Patient","birthDate":{}}`, "Patient.birthDate", fhir.Invalid},
+		{"string for boolean", `{"resourceType":"Patient","active":"true"}`, "Patient.active", fhir.Invalid},
+		{"string for decimal", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":"1"}}`, "Observation.valueQuantity.value", fhir.Invalid},
+		{"number for string", `{"resourceType":"Patient","name":[{"family":1}]}`, "Patient.name[0].family", fhir.Invalid},
+		{"empty object", `{"resourceType":"Patient","maritalStatus":{}}`, "Patient.maritalStatus", fhir.Invalid},
+		{"empty array", `{"resourceType":"Patient","name":[]}`, "Patient.name", fhir.Invalid},
+		{"empty string", `{"resourceType":"Patient","name":[{"family":""}]}`, "Patient.name[0].family", fhir.Value},
+		{"null", `{"resourceType":"Patient","gender":null}`, "Patient.gender", fhir.Invalid},
+		{"null without a twin", `{"resourceType":"Patient","name":[{"given":["a",null]}]}`, "Patient.name[0].given[1]", fhir.Invalid},
+		{"twin of a complex element", `{"resourceType":"Patient","_name":[{"id":"x"}]}`, "Patient.name", fhir.Invalid},
+		{"twin with a foreign member", `{"resourceType":"Patient","_birthDate":{"value":"x"}}`, "Patient.birthDate", fhir.Invalid},
+		{"twin of another length", `{"resourceType":"Patient","name":[{"given":["a"],"_given":[{"id":"x"},null]}]}`, "Patient.name[0].given", fhir.Invalid},
+		{"impossible date", `{"resourceType":"Patient","birthDate":"2020-02-30"}`, "Patient.birthDate", fhir.Value},
+		{"bad required code", `{"resourceType":"Patient","gender":"Male"}`, "Patient.gender", fhir.CodeInvalid},
+		{"missing status", `{"resourceType":"Observation","code":{"text":"x"}}`, "Observation.status", fhir.Required},
+		{"missing below", `{"resourceType":"Patient","link":[{"type":"seealso"}]}`, "Patient.link[0].other", fhir.Required},
+		{"two of a choice", `{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}`, "Patient.deceasedDateTime", fhir.Invalid},
+		{"wrong target", `{"resourceType":"Observation","status":"final","code":{"text":"x"},"encounter":{"reference":"Patient/1"}}`, "Observation.encounter.reference", fhir.Value},
+		{"extension without value", `{"resourceType":"Patient","extension":[{"url":"http://a"}]}`, "Patient.extension[0]", fhir.Invalid},
+		{"contained of no type", `{"resourceType":"Patient","contained":[{"id":"a"}]}`, "Patient.contained[0].resourceType", fhir.Invalid},
+		{"bad entry of a Bundle", `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","active":1}}]}`, "Bundle.entry[0].resource.active", fhir.Invalid},
+		{"fraction for integer", `{"resourceType":"Patient","multipleBirthInteger":1.5}`, "Patient.multipleBirthInteger", fhir.Value},
+		{"condition with a foreign status", `{"resourceType":"Condition","subject":{"reference":"Patient/1"},"clinicalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/condition-clinical","code":"great"}]}}`, "Condition.clinicalStatus", fhir.CodeInvalid},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			issues := v.Validate(parse(t, tt.json))
+			if len(issues) == 0 {
+				t.Fatal("accepted")
+			}
+			if issues[0].At != tt.at || issues[0].Kind != tt.kind {
+				t.Errorf("%s at %s (%s), want %s at %s", issues[0].Kind, issues[0].At, issues[0].Diagnostics, tt.kind, tt.at)
+			}
+		})
+	}
+}
+
+func TestAccepts(t *testing.T) {
+	v := newValidator(t)
+	for name, json := range map[string]string{
+		"primitive extensions": `{"resourceType":"Patient","_birthDate":{"extension":[{"url":"http://a","valueString":"b"}]}}`,
+		"null beside a twin":   `{"resourceType":"Patient","name":[{"given":["a",null],"_given":[null,{"id":"x"}]}]}`,
+		"contained":            `{"resourceType":"Patient","contained":[{"resourceType":"Organization","id":"o","name":"n"}],"managingOrganization":{"reference":"#o"}}`,
+		"absolute reference":   `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"http://other/fhir/Patient/1"}}`,
+	} {
+		if issues := v.Validate(parse(t, json)); issues != nil {
+			t.Errorf("%s: %v", name, issues)
+		}
+	}
+}
+
+// known are official examples that break R4's own rules.
+var known = map[string]string{
+	"ImplementationGuide-fhir.json": "published without name and status",
+}
+
+func TestOfficialExamplesAreValid(t *testing.T) {
+	f, err := os.Open("../../../shared/data/r4-examples-half.tar.gz")
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("skipped: ../shared not found")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	unzip, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, n := newValidator(t), 0
+	for files := tar.NewReader(unzip); ; n++ {
+		h, err := files.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		body, err := io.ReadAll(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		issues := slices.DeleteFunc(v.Validate(parse(t, string(body))), func(i fhir.Issue) bool { return i.Severity == fhir.Warning })
+		reason, excluded := known[filepath.Base(h.Name)]
+		switch {
+		case excluded && len(issues) == 0:
+			t.Errorf("%s is excluded (%s) and passes", h.Name, reason)
+		case !excluded && len(issues) > 0:
+			t.Errorf("%s: %v", h.Name, issues[0])
+		}
+	}
+	if n < 375 {
+		t.Errorf("only %d examples", n)
+	}
+}
+
+func TestRealPatientsAreValid(t *testing.T) {
+	files, _ := filepath.Glob("../../../shared/data/synthea/*.json.bz2")
+	if len(files) == 0 {
+		t.Skip("skipped: ../shared not found")
+	}
+	v := newValidator(t)
+	for _, name := range files[:8] {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(bzip2.NewReader(f))
+		_ = f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if issues := v.Validate(parse(t, string(body))); len(issues) > 0 {
+			t.Errorf("%s: %v", filepath.Base(name), issues[0])
+		}
+	}
+}
+
+func FuzzValidate(f *testing.F) {
+	f.Add(`{"resourceType":"Patient","name":[{"given":["a",null],"_given":[null,{"id":"x"}]}]}`)
+	f.Add(`{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient"}}]}`)
+	v := newValidator(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := fhir.Parse([]byte(text), jsontree.Limits{})
+		if err != nil {
+			return
+		}
+		if issues := v.Validate(r); len(issues) > 100 || strings.Contains(issues.Error(), "\x00") {
+			t.Errorf("%d issues", len(issues))
+		}
+	})
+}
+
+func BenchmarkValidateObservation(b *testing.B) {
+	v := newValidator(b)
+	r := parse(b, `{"resourceType":"Observation","id":"a","status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"subject":{"reference":"Patient/1"},"effectiveDateTime":"2026-11-24T08:00:00Z","valueQuantity":{"value":70,"unit":"/min","system":"http://unitsofmeasure.org","code":"/min"}}`)
+	for b.Loop() {
+		if v.Validate(r) != nil {
+			b.Fatal("not valid")
+		}
+	}
+}

@@ -1,0 +1,131 @@
+// Package policies decides who may do what: SMART scopes, then the role policy
+// (model.conf and policy.csv beside this file, run by Casbin), then the limit to
+// one patient. Every layer must permit.
+//
+// It promises: deny beats allow, an unknown role or an empty policy gets nothing,
+// a malformed policy is refused with its line before it is used, and a Decision
+// names the rule that decided or what is missing. Row filtering is part of the
+// Decision as a search expression, so that the store filters and no handler can
+// forget it.
+//
+// It does not check tokens (server/auth) and records nothing (policies/audit).
+package policies
+
+import (
+	"slices"
+
+	"galen/fhir/search"
+)
+
+// Principal is who asks, as the verified token says. The zero Principal may do
+// nothing.
+type Principal struct {
+	Subject string   // sub of the token
+	Client  string   // client_id: the app
+	Org     string   // organization; "" for none
+	Roles   []string // names as in policy.csv; unknown ones are ignored
+
+	// Scopes are what the token was limited to. Nil means that it carries no
+	// scope claim and the roles alone decide; an empty slice grants nothing.
+	Scopes []Scope
+
+	Patient  string // logical id of the launch patient, or of the patient who asks
+	FHIRUser string // "Practitioner/1"
+	Purpose  string // v3-ActReason code; "" matches only rules for any purpose
+	TokenID  string // jti of the token, never the token
+}
+
+// Action is what is asked for, in the words of policy.csv.
+type Action string
+
+// The actions. FHIR interactions map onto the first five as SMART scopes do:
+// vread and the history of one resource are Read, the history of a type or
+// system is Search, patch is Update. Each entry of a batch or transaction, and
+// each type an include, chain, _has or operation touches, is decided by itself.
+const (
+	Read   Action = "read"
+	Search Action = "search"
+	Create Action = "create"
+	Update Action = "update"
+	Delete Action = "delete"
+
+	Invoke   Action = "invoke"   // a CDS service; Request.Type is its id
+	Feedback Action = "feedback" // on its cards
+
+	PolicyRead     Action = "policy:read"
+	PolicyPropose  Action = "policy:propose"
+	PolicyApprove  Action = "policy:approve"
+	PolicyActivate Action = "policy:activate"
+	PolicySimulate Action = "policy:simulate"
+
+	AuditRead   Action = "audit:read"
+	AuditVerify Action = "audit:verify"
+	AuditExport Action = "audit:export"
+
+	ModelRead    Action = "model:read" // Request.Type is the model's name
+	ModelPromote Action = "model:promote"
+	ModelRetire  Action = "model:retire"
+)
+
+// Actions lists every action, in the order of the constants.
+func Actions() []Action {
+	return []Action{
+		Read, Search, Create, Update, Delete, Invoke, Feedback,
+		PolicyRead, PolicyPropose, PolicyApprove, PolicyActivate, PolicySimulate,
+		AuditRead, AuditVerify, AuditExport, ModelRead, ModelPromote, ModelRetire,
+	}
+}
+
+// known reports whether the action exists.
+func (a Action) known() bool { return slices.Contains(Actions(), a) }
+
+// Interaction reports whether the action is a FHIR interaction, on a resource
+// type.
+func (a Action) Interaction() bool {
+	switch a {
+	case Read, Search, Create, Update, Delete:
+		return true
+	}
+	return false
+}
+
+// Request is what is asked for.
+type Request struct {
+	Action Action
+	Type   string // resource type, service id or model name; "" for all resource types at once
+	ID     string // logical id, "" if there is none; only for the record, a Filter decides on rows
+}
+
+// Decision answers a Request.
+type Decision struct {
+	Allow bool
+	// Rule is the id of the policy row that decided, "" on default deny or when
+	// another layer refused.
+	Rule string
+	// Filter limits an allowed request to some rows; nil means all. It must be
+	// and-ed to every query of the type, hold for every resource that is read,
+	// and for every write both for what is there and for what is to be stored.
+	// What it hides must look absent.
+	Filter search.Expr
+	Reason Reason
+	// Missing is the nearest miss of a denial, "purpose HRESCH (researcher-data)".
+	// It is for explaining and the audit, not for the client.
+	Missing string
+	// Revision is the digest of the policy that decided.
+	Revision string
+}
+
+// Reason is why a Decision came out as it did: one code for each layer that can
+// refuse.
+type Reason string
+
+// The reasons.
+const (
+	Permitted       Reason = "permitted"
+	NoScope         Reason = "scope"          // no scope of the token covers it
+	NoLaunchPatient Reason = "launch-patient" // a patient/ scope, but the token names no patient
+	NoRule          Reason = "policy"         // no rule allows it
+	DenyRule        Reason = "policy-deny"    // a rule denies it
+	NoCompartment   Reason = "compartment"    // the type cannot be limited to the patient
+	Failed          Reason = "error"          // the engine failed; fail closed
+)

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"compress/gzip"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"galen/fhir"
+	"galen/fhir/rest"
+)
+
+// request is what a handler gets to see of an HTTP request.
+type request struct {
+	rest.Caller
+	method string
+	path   string // of the URL, decoded
+	query  string // raw
+	header http.Header
+	params gin.Params
+	body   []byte
+	base   string // absolute URL of the server, no slash at the end
+}
+
+func (r *request) param(name string) string { return r.params.ByName(name) }
+
+// fhirBase is the absolute URL of the FHIR base, no slash at the end.
+func (r *request) fhirBase() string { return r.base + fhirPath }
+
+type handler func(ctx context.Context, r *request) (response, error)
+
+// adapt makes a Gin handler: the one way from HTTP to a handler and back.
+func (s *Server) adapt(rt route) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		start := time.Now()
+		r := s.newRequest(c)
+		c.Writer.Header().Set("X-Request-Id", r.RequestID)
+		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
+		defer cancel()
+		out, err := s.call(ctx, c, rt, r)
+		if err != nil {
+			s.respondError(c, err)
+		} else {
+			s.respond(c, out)
+		}
+		s.finish(ctx, c, rt, r, err, time.Since(start))
+	}
+}
+
+func (s *Server) newRequest(c *gin.Context) *request {
+	id := c.Request.Header.Get("X-Request-Id")
+	if !fhir.ValidID(id) {
+		id = s.NewID()
+	}
+	base := baseURL(c.Request, s.BaseURL)
+	return &request{
+		Caller: rest.Caller{RequestID: id, Address: c.RemoteIP(), Base: base + fhirPath},
+		method: c.Request.Method, path: c.Request.URL.Path, query: c.Request.URL.RawQuery,
+		header: c.Request.Header, params: c.Params, base: base,
+	}
+}
+
+// call authenticates, reads the body and runs the handler. A panic is an
+// internal error, logged without its value, which may be a patient's.
+func (s *Server) call(ctx context.Context, c *gin.Context, rt route, r *request) (out response, err error) {
+	defer func() {
+		if recover() != nil {
+			s.Log.ErrorContext(ctx, "handler panicked", slog.String("request_id", r.RequestID),
+				slog.String("route", rt.path), slog.String("stack", string(debug.Stack())))
+			out, err = response{}, fhir.E("server.call", fhir.Internal, "", "panic")
+		}
+	}()
+	if rt.access == signedIn {
+		if r.Principal, err = s.Auth.Verify(ctx, r.header.Get("Authorization")); err != nil {
+			return response{}, s.REST.Refused(ctx, r.Caller)
+		}
+	}
+	if err := s.negotiate(rt, r, c.Request.URL.Query().Get("_format")); err != nil {
+		return response{}, err
+	}
+	if rt.body {
+		if r.body, err = s.readBody(c.Request); err != nil {
+			return response{}, err
+		}
+	}
+	return rt.handle(ctx, r)
+}
+
+// negotiate checks that the client takes FHIR JSON and sends what is read.
+func (s *Server) negotiate(rt route, r *request, override string) error {
+	if rt.kind != fhirRoute {
+		return nil
+	}
+	_, err := accepted(override, r.header.Get("Accept"))
+	return err
+}
+
+func (s *Server) readBody(r *http.Request) ([]byte, error) {
+	const op = "server.readBody"
+	tooLong := fhir.E(op, fhir.TooLong, "", "the request body is longer than allowed")
+	if r.ContentLength > s.MaxBody {
+		return nil, tooLong
+	}
+	reader := io.Reader(r.Body)
+	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
+	case "", "identity":
+	case "gzip":
+		unzip, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, fhir.E(op, fhir.Malformed, "Content-Encoding", "the body is not gzip")
+		}
+		reader = unzip
+	default:
+		return nil, fhir.E(op, fhir.MediaUnknown, "Content-Encoding", "only gzip is read")
+	}
+	body, err := io.ReadAll(io.LimitReader(reader, s.MaxBody+1))
+	if err != nil {
+		return nil, fhir.E(op, fhir.Malformed, "", "the request body could not be read to its end")
+	}
+	if int64(len(body)) > s.MaxBody {
+		return nil, tooLong
+	}
+	return body, nil
+}
+
+// finish counts and logs the request: its route and never its URL, which may
+// hold patient data.
+func (s *Server) finish(ctx context.Context, c *gin.Context, rt route, r *request, err error, took time.Duration) {
+	status := c.Writer.Status()
+	s.metrics.observe(r.method, rt.path, status, took)
+	level := slog.LevelDebug
+	attrs := []slog.Attr{
+		slog.String("request_id", r.RequestID), slog.String("method", r.method), slog.String("route", rt.path),
+		slog.Int("status", status), slog.Duration("took", took),
+	}
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	s.Log.LogAttrs(ctx, level, "request", attrs...)
+}

@@ -1,0 +1,105 @@
+// Package server is Galen over HTTP: it turns requests into calls of fhir/rest
+// and hooks and their results into responses.
+//
+// A handler is func(ctx, *request) (response, error) and never sees Gin; the
+// adapter authenticates, bounds the body, keeps the deadline and maps every
+// error through fhir.Kind to a status and an OperationOutcome; respond.go is
+// the only file that writes responses. Routes are one table.
+//
+// It holds no rule of FHIR, CDS Hooks or access control: those are below.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"galen/fhir/rest"
+	"galen/hooks"
+	"galen/policies"
+)
+
+// Authenticator turns an Authorization header into who calls. The error is of
+// Kind Unauthorized.
+type Authenticator interface {
+	Verify(ctx context.Context, authorization string) (policies.Principal, error)
+}
+
+// Config is all a Server needs; every field without a default must be set.
+type Config struct {
+	REST  *rest.Service
+	Hooks *hooks.Dispatcher
+	Auth  Authenticator
+	Log   *slog.Logger
+
+	// BaseURL is the absolute URL of the server without /fhir and without a
+	// slash at its end; "" takes it from each request.
+	BaseURL string
+	// MaxBody is the longest request body in bytes, after decompression.
+	MaxBody int64
+	// Timeout is how long one request may take.
+	Timeout time.Duration
+	// NewID makes request ids.
+	NewID func() string
+	// Version is reported in /healthz.
+	Version string
+}
+
+// Server is the HTTP face. It is safe for concurrent use.
+type Server struct {
+	Config
+	engine  *gin.Engine
+	metrics *metrics
+	zippers *zippers
+	ready   readiness
+}
+
+// New builds a Server; it starts nothing.
+func New(cfg Config) *Server {
+	gin.SetMode(gin.ReleaseMode)
+	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers()}
+	s.engine.HandleMethodNotAllowed = true
+	s.engine.RedirectTrailingSlash = false
+	s.engine.UseRawPath = false
+	s.route()
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// Ready makes /readyz say so from now on, or stop saying so.
+func (s *Server) Ready(yes bool) { s.ready.set(yes) }
+
+// Serve answers on the listener until ctx ends, then lets running requests
+// finish for at most the drain time.
+func (s *Server) Serve(ctx context.Context, listener net.Listener, drain time.Duration) error {
+	h := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- h.Serve(listener) }()
+	s.Ready(true)
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.Ready(false)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	err := h.Shutdown(stop)
+	if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
