@@ -246,28 +246,43 @@ type nameSet struct {
 
 // seen reports whether the name just parsed already stands in the object.
 func (s *nameSet) seen(p *parser, object int) bool {
+	s.count++
+	if s.many == nil && s.count < manyNames {
+		return p.repeated(object)
+	}
 	last := len(p.nodes) - 1
 	doc := Doc{p.src, p.nodes}
-	name := doc.text(p.nodes[last])
-	s.count++
 	if s.many == nil {
-		for i := object + 1; i < last; i = int(p.nodes[i+1].next) {
-			if doc.nameIs(p.nodes[i], name) {
-				return true
-			}
-		}
-		if s.count < manyNames {
-			return false
-		}
 		s.many = make(map[string]struct{}, 4*manyNames)
 		for i := object + 1; i < last; i = int(p.nodes[i+1].next) {
 			s.many[doc.text(p.nodes[i])] = struct{}{}
 		}
 	}
+	name := doc.text(p.nodes[last])
 	if _, ok := s.many[name]; ok {
 		return true
 	}
 	s.many[name] = struct{}{}
+	return false
+}
+
+// repeated looks back over the object's names: mostly their lengths differ.
+func (p *parser) repeated(object int) bool {
+	last := len(p.nodes) - 1
+	name := p.nodes[last]
+	size := name.end - name.start
+	for i := object + 1; i < last; {
+		n := &p.nodes[i]
+		if n.esc || name.esc {
+			doc := Doc{p.src, p.nodes}
+			if doc.text(*n) == doc.text(name) {
+				return true
+			}
+		} else if n.end-n.start == size && string(p.src[n.start:n.end]) == string(p.src[name.start:name.end]) {
+			return true
+		}
+		i = int(p.nodes[i+1].next)
+	}
 	return false
 }
 
