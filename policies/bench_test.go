@@ -32,3 +32,16 @@ func BenchmarkDecideUncached(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNew measures how long a new revision takes to be tried and ready.
+func BenchmarkNew(b *testing.B) {
+	defs, err := spec.Load()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := New(Shipped(), defs); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -211,7 +211,7 @@ func (s *rules) try() error {
 	for _, action := range Actions() {
 		types := []string{"", "~", "Patient", "AuditEvent"}
 		for _, row := range s.rows {
-			types = append(types, s.typesOf(row.Type)...)
+			types = append(types, s.typesOf(row.Type)[0])
 		}
 		slices.Sort(types)
 		for _, name := range slices.Compact(types) {

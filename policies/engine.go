@@ -3,6 +3,7 @@ package policies
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -138,41 +139,34 @@ func (s *rules) nearest(k key, f *facts) string {
 		if row.Deny {
 			continue
 		}
-		if cost, missing := s.miss(row, k, f); cost < best {
+		if cost, missing := s.miss(row, k, f, best); cost < best {
 			best, text = cost, missing+" ("+row.ID+")"
 		}
 	}
 	return text
 }
 
-// miss is how far a request is from a rule. Another purpose or condition is
-// nearer than another role, and that nearer than another action or type.
-func (s *rules) miss(row Row, k key, f *facts) (cost int, missing string) {
-	lack := func(price int, what string) {
-		if cost > 0 {
-			missing += ", "
+// miss is how far a request is from a rule, and what it lacks; once that is not
+// below the best so far, the rest does not matter. Another purpose or condition
+// is nearer than another role, and that nearer than another action or type.
+func (s *rules) miss(row Row, k key, f *facts, best int) (cost int, missing string) {
+	lack := func(lacks bool, price int, what, name string) {
+		if !lacks || cost >= best {
+			return
 		}
-		cost += price
-		missing += what
+		if cost += price; cost < best {
+			missing = strings.TrimPrefix(missing+", "+what+name, ", ")
+		}
 	}
-	if row.Purposes != nil && !slices.Contains(row.Purposes, f.purpose) {
-		lack(1, "purpose "+row.Purposes[0])
+	c, _ := lookupCondition(row.Condition)
+	lack(!slices.Contains(row.Actions, k.action), 16, "action ", string(row.Actions[0]))
+	lack(row.Type != "*" && !slices.Contains(s.typesOf(row.Type), k.typ), 16, "type ", row.Type)
+	lack(!s.plays(row.Role, k), 4, "role ", row.Role)
+	lack(row.Org != "*" && row.Org != k.org, 2, "organization ", row.Org)
+	if row.Purposes != nil {
+		lack(!slices.Contains(row.Purposes, f.purpose), 1, "purpose ", row.Purposes[0])
 	}
-	if c, ok := lookupCondition(row.Condition); !ok || !c.holds(f) {
-		lack(1, c.missing)
-	}
-	if row.Org != "*" && row.Org != k.org {
-		lack(2, "organization "+row.Org)
-	}
-	if !s.plays(row.Role, k) {
-		lack(4, "role "+row.Role)
-	}
-	if !slices.Contains(row.Actions, k.action) {
-		lack(16, "action "+string(row.Actions[0]))
-	}
-	if row.Type != "*" && !slices.Contains(s.typesOf(row.Type), k.typ) {
-		lack(16, "type "+row.Type)
-	}
+	lack(!c.holds(f), 1, c.missing, "")
 	return cost, missing
 }
 

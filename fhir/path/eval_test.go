@@ -241,6 +241,7 @@ func TestEvalErrors(t *testing.T) {
 		{"doubling collections", t.Context(), path.Env{}, "name" + strings.Repeat(".select($this.combine($this))", 40), fhir.TooCostly},
 		{"doubling text", t.Context(), path.Env{}, "'x'" + strings.Repeat(".select($this & $this)", 40), fhir.TooCostly},
 		{"replacing into length", t.Context(), path.Env{}, "'aaaaaaaaaaaaaaaa'" + strings.Repeat(".replace('a', 'aaaaaaaaaaaaaaaa')", 20), fhir.TooCostly},
+		{"pattern of great size on long text", t.Context(), path.Env{}, "('x'" + strings.Repeat(".select($this & $this)", 16) + ").matches('(x{1,500}){1,2}y')", fhir.TooCostly},
 		{"repeat without end", t.Context(), path.Env{MaxSteps: 100_000}, "1.repeat($this + 1).count()", fhir.TooCostly},
 		{"context", stopped, path.Env{}, "name.given.count()", fhir.Timeout},
 	}

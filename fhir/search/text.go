@@ -33,13 +33,36 @@ func Normalize(s string) string {
 // NormalizeWords is Normalize with everything that is neither letter nor digit
 // taken as white space: the form of Text and TextTest.
 func NormalizeWords(s string) string {
-	words := strings.Map(func(r rune) rune {
+	if ascii, _ := inspect(s); ascii {
+		return asciiWords(s)
+	}
+	return collapse(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.M, r) {
 			return r
 		}
 		return ' '
-	}, Normalize(s))
-	return collapse(words)
+	}, Normalize(s)))
+}
+
+// asciiWords does the same in one pass.
+func asciiWords(s string) string {
+	words := make([]byte, 0, len(s))
+	gap := false
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			gap = true
+			continue
+		}
+		if gap && len(words) > 0 {
+			words = append(words, ' ')
+		}
+		words, gap = append(words, c), false
+	}
+	return string(words)
 }
 
 // inspect reports whether s is ASCII, and whether it is normal already.

@@ -9,8 +9,8 @@
 // patient's values or a token. The text of a search, which may hold values, lies
 // beside its entry and can be erased without breaking the chain.
 //
-// Renderer shows an entry as AuditEvents of IHE BALP, and Index makes them
-// searchable; both can be made anew from the log. It decides nothing (policies).
+// Index makes the entries searchable as AuditEvents, which audit/balp renders; it
+// can be made anew from the log. It decides nothing (policies).
 package audit
 
 import (

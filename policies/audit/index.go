@@ -9,9 +9,15 @@ import (
 	"time"
 
 	"galen/fhir"
-	"galen/fhir/jsontree"
 	"galen/store"
 )
+
+// Renderer shows an entry as AuditEvents, stamped as version 1, whose ids begin
+// with "a" and the entry's number: "a12", "a12-1". Equal entries give equal ones.
+// balp.Renderer is one.
+type Renderer interface {
+	Render(Entry) ([]fhir.Resource, error)
+}
 
 // Index answers for AuditEvents out of a store that follows the log. It is a
 // store.Driver that nobody can write to: before it answers, it takes over every
@@ -38,8 +44,6 @@ const batchEvents = 500
 func NewIndex(log *Log, driver store.Driver, index store.Indexer, render Renderer) *Index {
 	return &Index{log: log, driver: driver, index: index, render: render, turn: make(chan struct{}, 1)}
 }
-
-func noLimits() jsontree.Limits { return jsontree.Limits{} }
 
 // CatchUp takes over every entry that is durable now. Work that is stopped by
 // ctx or an error is kept and goes on at the next call.
@@ -78,6 +82,9 @@ func (x *Index) resume(ctx context.Context) error {
 	last := uint64(0)
 	for _, r := range page.Records {
 		last = max(last, seqOf(r.ID))
+	}
+	if last > x.log.Head().Seq {
+		return fhir.E("audit.CatchUp", fhir.Internal, "", "the index is of another log: delete it, it is made anew")
 	}
 	// The events of one entry are committed together where the driver can; where
 	// it cannot, the last entry may lack some and is taken again.

@@ -11,8 +11,14 @@ import (
 	"galen/fhir"
 	"galen/fhir/search"
 	"galen/policies/audit"
+	"galen/policies/audit/balp"
 	"galen/store"
 	"galen/store/mem"
+)
+
+var (
+	noon     = time.Date(2026, 11, 24, 12, 0, 0, 123456000, time.UTC)
+	renderer = balp.Renderer{Site: "galen-1", Base: "https://galen.example/fhir"}
 )
 
 // patients finds AuditEvents by the patients they name.
@@ -46,8 +52,7 @@ func openLog(t *testing.T) *audit.Log {
 
 func add(t *testing.T, l *audit.Log, of ...string) uint64 {
 	t.Helper()
-	e := entry(audit.Search)
-	e.Patients = of
+	e := audit.Entry{Kind: audit.Search, Agent: audit.Agent{Subject: "dr-a"}, Patients: of, Query: []byte("GET /fhir/Patient")}
 	first, err := l.Append(context.Background(), e)
 	if err != nil {
 		t.Error(err)
@@ -124,6 +129,23 @@ func TestIndexResumesAndRebuilds(t *testing.T) {
 	}
 	if n := count(t, newIndex(l, d), &search.Query{Types: []string{"AuditEvent"}}); n != 910 {
 		t.Errorf("in all: %d", n)
+	}
+}
+
+// A store that knows more than the log belongs to another log, or the log lost
+// its end: neither must answer as if nothing were wrong.
+func TestIndexOfAnotherLogIsRefused(t *testing.T) {
+	l, d := openLog(t), mem.New()
+	for range 3 {
+		add(t, l, "Patient/p1")
+	}
+	if n := count(t, newIndex(l, d), about("p1")); n != 3 {
+		t.Fatal(n)
+	}
+	other := openLog(t)
+	add(t, other, "Patient/p2")
+	if _, err := newIndex(other, d).Count(t.Context(), about("p2")); fhir.KindOf(err) != fhir.Internal {
+		t.Error(err)
 	}
 }
 

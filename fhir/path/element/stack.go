@@ -220,6 +220,7 @@ func (c *Stack) Children(it Item) {
 		return
 	}
 	for name, v := range from.Members() {
+		c.Left--
 		if name != "" && name[0] == '_' {
 			if plain := name[1:]; !from.Get(plain).Exists() {
 				if _, code, ok := it.typ.spec.Element(plain); ok {

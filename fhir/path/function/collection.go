@@ -315,10 +315,11 @@ func slice(pick func(n int, by int64) (from, to int)) body {
 	return func(c *machine.Run, n *machine.Call, base int) error {
 		by := int64(0)
 		if len(n.Args) == 1 {
-			it, ok, err := c.Arg(n, 0)
+			it, _, err := c.Arg(n, 0)
 			if err != nil {
 				return err
 			}
+			var ok bool
 			if by, ok = it.Integer(); !ok {
 				return machine.Misfit(n.Offset, "expected an Integer")
 			}

@@ -2,6 +2,7 @@ package function
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode/utf8"
 
@@ -31,9 +32,9 @@ var textFunctions = map[string]machine.Function{
 	"unescape":   onText(1, func(s string, a []string) any { return system.Unescape(s, a[0]) }),
 	"replace":    {Min: 2, Max: 2, Run: replace},
 
-	"matches":        {Min: 1, Max: 1, Run: matcher(false), Prepare: pattern(false)},
-	"matchesFull":    {Min: 1, Max: 1, Run: matcher(true), Prepare: pattern(true)},
-	"replaceMatches": {Min: 2, Max: 2, Run: replaceMatches, Prepare: pattern(false)},
+	"matches":        {Min: 1, Max: 1, Run: matcher(false), Prepare: literalPattern(false)},
+	"matchesFull":    {Min: 1, Max: 1, Run: matcher(true), Prepare: literalPattern(true)},
+	"replaceMatches": {Min: 2, Max: 2, Run: replaceMatches, Prepare: literalPattern(false)},
 
 	"substring": {Min: 1, Max: 2, Run: substring},
 	"toChars":   {Run: toChars},
@@ -48,7 +49,9 @@ func texts(c *machine.Run, n *machine.Call, base, count int) (s string, args []s
 	if err != nil {
 		return "", nil, false, err
 	}
+	const perStep = 64 // bytes
 	s, isText := it.Str()
+	c.Left -= len(s) / perStep
 	if ok && !isText && !it.Vague() {
 		return "", nil, false, machine.Misfit(n.Offset, "expected a String")
 	}
@@ -91,40 +94,62 @@ func replace(c *machine.Run, n *machine.Call, base int) error {
 	return c.PushText(strings.ReplaceAll(s, args[0], args[1]), n.Offset)
 }
 
+// pattern is a regular expression with the size of its program, which bounds the
+// work for each byte of text.
+type pattern struct {
+	re   *regexp.Regexp
+	size int
+}
+
+const mostInstructions = 20_000 // the greatest of R4, adf-0, has 1,019
+
 // compilePattern reads a regular expression in RE2 syntax, which is linear in
 // time; a dot matches a line break (N1, 5.6.9: single line mode).
-func compilePattern(text string, full bool) (*regexp.Regexp, bool) {
+func compilePattern(text string, full bool) (*pattern, bool) {
 	if full {
 		text = `\A(?:` + text + `)\z`
 	}
-	re, err := regexp.Compile("(?s)" + text)
-	return re, err == nil
+	text = "(?s)" + text
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, false
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil || len(program.Inst) > mostInstructions {
+		return nil, false
+	}
+	re, err := regexp.Compile(text)
+	return &pattern{re, len(program.Inst)}, err == nil
 }
 
-// pattern compiles a literal pattern once.
-func pattern(full bool) func(n *parse.Node) (any, string) {
+// literalPattern compiles a pattern that stands in the expression once.
+func literalPattern(full bool) func(n *parse.Node) (any, string) {
 	return func(n *parse.Node) (any, string) {
 		if n.Args[0].Kind != parse.String {
 			return nil, ""
 		}
-		re, ok := compilePattern(n.Args[0].Text, full)
+		p, ok := compilePattern(n.Args[0].Text, full)
 		if !ok {
-			return nil, "not a regular expression of RE2"
+			return nil, "not a regular expression of RE2, or too great a one"
 		}
-		return re, ""
+		return p, ""
 	}
 }
 
-func regex(n *machine.Call, text string, full bool) (*regexp.Regexp, error) {
-	if re, ok := n.State.(*regexp.Regexp); ok {
-		return re, nil
+// regex is the pattern of a call, its use on s counted as work.
+func regex(c *machine.Run, n *machine.Call, s, text string, full bool) (*regexp.Regexp, error) {
+	const longest, perStep = 1000, 32 // bytes of a pattern that comes from data; instructions run
+	p, ok := n.State.(*pattern)
+	if !ok {
+		if len(text) <= longest {
+			p, ok = compilePattern(text, full)
+		}
+		if !ok {
+			return nil, machine.Misfit(n.Offset, "not a regular expression of RE2, or too great a one")
+		}
+		c.Left -= p.size
 	}
-	const longest = 1000 // bytes of a pattern that comes from data
-	re, ok := compilePattern(text, full)
-	if !ok || len(text) > longest {
-		return nil, machine.Misfit(n.Offset, "not a regular expression of RE2, or too long a one")
-	}
-	return re, nil
+	return p.re, c.Spend((len(s)+1)*p.size/perStep, n.Offset)
 }
 
 func matcher(full bool) body {
@@ -134,11 +159,8 @@ func matcher(full bool) body {
 		if err != nil || !ok {
 			return err
 		}
-		re, err := regex(n, args[0], full)
+		re, err := regex(c, n, s, args[0], full)
 		if err != nil {
-			return err
-		}
-		if err := c.Spend(len(s)/8, n.Offset); err != nil {
 			return err
 		}
 		c.Push(element.BoolItem(re.MatchString(s)))
@@ -158,11 +180,8 @@ func replaceMatches(c *machine.Run, n *machine.Call, base int) error {
 	if args[0] == "" { // nothing to find
 		return c.PushText(s, n.Offset)
 	}
-	re, err := regex(n, args[0], false)
+	re, err := regex(c, n, s, args[0], false)
 	if err != nil {
-		return err
-	}
-	if err := c.Spend(len(s)/8, n.Offset); err != nil {
 		return err
 	}
 	with := group.ReplaceAllString(args[1], "$${$1}")

@@ -1,4 +1,4 @@
-package audit
+package balp
 
 // The parts of an AuditEvent that are rendered
 // (https://hl7.org/fhir/R4/auditevent.html).

@@ -1,4 +1,13 @@
-package audit
+// Package balp shows audit entries as FHIR R4 AuditEvents after IHE Basic Audit
+// Log Patterns 1.1 (https://profiles.ihe.net/ITI/BALP/).
+//
+// It promises valid R4, ids that follow from the entry's number, one AuditEvent
+// for each patient, and that meta.profile names only what the event meets. What
+// BALP has no pattern for uses the codes of DICOM PS3.16, and urn:galen codes
+// where no standard has one.
+//
+// It stores nothing and adds nothing that the entry does not say.
+package balp
 
 import (
 	"bytes"
@@ -9,20 +18,23 @@ import (
 	"strings"
 
 	"galen/fhir"
+	"galen/fhir/jsontree"
+	"galen/policies/audit"
 )
 
-// Renderer shows entries as FHIR R4 AuditEvents after IHE Basic Audit Log
-// Patterns 1.1 (https://profiles.ihe.net/ITI/BALP/).
+// Renderer shows entries as AuditEvents.
 type Renderer struct {
 	Site string // who recorded it: the name of this server
 	Base string // the server's FHIR base URL
 }
 
+var _ audit.Renderer = Renderer{}
+
 // Render is the AuditEvents of an entry, stamped as version 1: one for each
 // patient, and one if there is none. The ids follow from the number of the
 // entry: "a12", or "a12-1", "a12-2" for several. meta.profile names the BALP
 // profiles that the event meets: those are for successes only.
-func (r Renderer) Render(e Entry) ([]fhir.Resource, error) {
+func (r Renderer) Render(e audit.Entry) ([]fhir.Resource, error) {
 	patients := slices.Compact(slices.Sorted(slices.Values(e.Patients)))
 	if len(patients) == 0 {
 		patients = []string{""}
@@ -36,14 +48,14 @@ func (r Renderer) Render(e Entry) ([]fhir.Resource, error) {
 		}
 		one, err := r.event(&e, name, patient)
 		if err != nil {
-			return nil, fault("audit.Render", err)
+			return nil, &fhir.Error{Op: "balp.Render", Err: err}
 		}
 		all = append(all, one)
 	}
 	return all, nil
 }
 
-func (r Renderer) event(e *Entry, id, patient string) (fhir.Resource, error) {
+func (r Renderer) event(e *audit.Entry, id, patient string) (fhir.Resource, error) {
 	s := shapeOf(e.Kind)
 	at := fhir.FormatInstant(e.Time)
 	event := auditEvent{
@@ -61,14 +73,14 @@ func (r Renderer) event(e *Entry, id, patient string) (fhir.Resource, error) {
 	if err := enc.Encode(event); err != nil {
 		return fhir.Resource{}, err
 	}
-	return fhir.Parse(bytes.TrimSpace(b.Bytes()), noLimits())
+	return fhir.Parse(bytes.TrimSpace(b.Bytes()), jsontree.Limits{})
 }
 
 // profiles are the BALP profiles that the event meets.
-func profiles(e *Entry, s shape, patient string) []string {
+func profiles(e *audit.Entry, s shape, patient string) []string {
 	query := s.profile == "Query"
 	switch {
-	case e.Outcome != Success || s.profile == "" || e.Agent.Address == "":
+	case e.Outcome != audit.Success || s.profile == "" || e.Agent.Address == "":
 		return nil // BALP: successes only, network 1..1
 	case query && len(e.Query) == 0, !query && len(e.Resources) != 1:
 		return nil // entity[query] 1..1, entity[data] 1..1
@@ -84,7 +96,7 @@ func profiles(e *Entry, s shape, patient string) []string {
 	return list
 }
 
-func purpose(e *Entry) []concept {
+func purpose(e *audit.Entry) []concept {
 	if e.Agent.Purpose == "" {
 		return nil
 	}
@@ -96,7 +108,7 @@ func (r Renderer) self() reference {
 }
 
 // agents are the client, the server, the user, and the use of the token.
-func (r Renderer) agents(e *Entry, s shape) []agent {
+func (r Renderer) agents(e *audit.Entry, s shape) []agent {
 	destination := concept{Coding: []coding{{systemDCM, "110152", "Destination Role ID"}}}
 	source := concept{Coding: []coding{{systemDCM, "110153", "Source Role ID"}}}
 	client := agent{Type: &source, Who: clientOf(e)}
@@ -121,7 +133,7 @@ func (r Renderer) agents(e *Entry, s shape) []agent {
 	return list
 }
 
-func clientOf(e *Entry) *reference {
+func clientOf(e *audit.Entry) *reference {
 	switch {
 	case e.Agent.Client != "":
 		return &reference{Identifier: &identifier{Value: e.Agent.Client}}
@@ -133,7 +145,7 @@ func clientOf(e *Entry) *reference {
 
 // user is the human or system in whose name it was done, with the rule that
 // allowed or denied it.
-func user(e *Entry, s shape) agent {
+func user(e *audit.Entry, s shape) agent {
 	a := agent{
 		Type:  &concept{Coding: []coding{{System: systemPart, Code: s.user}}},
 		AltID: e.Agent.Subject, Requestor: true, PurposeOfUse: purpose(e), Who: who(e),
@@ -152,7 +164,7 @@ func user(e *Entry, s shape) agent {
 }
 
 // who is the user as a resource where R4 allows its type here, else by name.
-func who(e *Entry) *reference {
+func who(e *audit.Entry) *reference {
 	key := fhir.ParseReference(e.Agent.FHIRUser).Key
 	switch key.Type {
 	case "Practitioner", "PractitionerRole", "Organization", "Device", "Patient", "RelatedPerson":
@@ -165,7 +177,7 @@ func who(e *Entry) *reference {
 }
 
 // entities are what it was done to. A query does not list what it found (BALP).
-func entities(e *Entry, s shape, patient string) []entity {
+func entities(e *audit.Entry, s shape, patient string) []entity {
 	var list []entity
 	object := coding{systemEntityType, "2", "System Object"}
 	if s.profile == "Query" {
@@ -196,7 +208,7 @@ func entities(e *Entry, s shape, patient string) []entity {
 }
 
 // activity is the service, model and objects that are no resources.
-func activity(e *Entry) []entity {
+func activity(e *audit.Entry) []entity {
 	var list []entity
 	add := func(kind, name string, details ...detail) {
 		if name != "" {

@@ -1,4 +1,6 @@
-package audit
+package balp
+
+import "galen/policies/audit"
 
 // Code systems.
 const (
@@ -33,9 +35,10 @@ type shape struct {
 	user  string // v3-ParticipationType of the user
 }
 
-func rest(k Kind, action, profile string, reads bool, user string) shape {
+func rest(k audit.Kind, action, profile string, reads bool, user string) shape {
 	return shape{
-		coding{systemType, "rest", "Restful Operation"}, coding{systemInteraction, string(k), string(k)},
+		coding{systemType, "rest", "Restful Operation"},
+		coding{systemInteraction, string(k), string(k)},
 		action, profile, reads, user,
 	}
 }
@@ -44,47 +47,47 @@ func dicom(code, display string, subtype coding, action string) shape {
 	return shape{coding{systemDCM, code, display}, subtype, action, "", false, "IRCP"}
 }
 
-func own(k Kind) coding { return coding{System: systemOwn, Code: string(k)} }
+func own(k audit.Kind) coding { return coding{System: systemOwn, Code: string(k)} }
 
 // shapeOf is the table from kinds to AuditEvents
 // (https://profiles.ihe.net/ITI/BALP/, DICOM PS3.16 CID 400 and 401).
-func shapeOf(k Kind) shape {
+func shapeOf(k audit.Kind) shape {
 	switch k {
-	case Read, VRead:
+	case audit.Read, audit.VRead:
 		return rest(k, "R", "Read", true, "IRCP")
-	case HistoryInstance, HistoryType, HistorySystem:
+	case audit.HistoryInstance, audit.HistoryType, audit.HistorySystem:
 		return rest(k, "R", "", true, "IRCP")
-	case Search, SearchSystem:
+	case audit.Search, audit.SearchSystem:
 		return rest(k, "E", "Query", false, "IRCP")
-	case Create:
+	case audit.Create:
 		return rest(k, "C", "Create", false, "AUT")
-	case Update, Patch:
+	case audit.Update, audit.Patch:
 		return rest(k, "U", "Update", false, "AUT")
-	case Delete:
+	case audit.Delete:
 		return rest(k, "D", "Delete", false, "AUT")
-	case Transaction, Batch:
+	case audit.Transaction, audit.Batch:
 		return rest(k, "E", "", false, "AUT")
-	case Operation:
+	case audit.Operation:
 		return rest(k, "E", "", false, "IRCP")
-	case HookCall, HookFeedback, Inference, ModelChange:
+	case audit.HookCall, audit.HookFeedback, audit.Inference, audit.ModelChange:
 		return dicom("110100", "Application Activity", own(k), "E")
-	case Start:
+	case audit.Start:
 		return dicom("110100", "Application Activity", coding{systemDCM, "110120", "Application Start"}, "E")
-	case Stop:
+	case audit.Stop:
 		return dicom("110100", "Application Activity", coding{systemDCM, "110121", "Application Stop"}, "E")
-	case Login:
+	case audit.Login:
 		return dicom("110114", "User Authentication", coding{systemDCM, "110122", "Login"}, "E")
-	case PolicyChange:
+	case audit.PolicyChange:
 		return dicom("110113", "Security Alert", coding{systemDCM, "110129", "Security Configuration"}, "U")
-	case BreakGlass:
+	case audit.BreakGlass:
 		return dicom("110113", "Security Alert", coding{systemDCM, "110127", "Emergency Override Started"}, "E")
-	case BreakGlassStop:
+	case audit.BreakGlassStop:
 		return dicom("110113", "Security Alert", coding{systemDCM, "110138", "Emergency Override Stopped"}, "E")
-	case AuditUse:
+	case audit.AuditUse:
 		return dicom("110101", "Audit Log Used", own(k), "R")
-	case AuditExport:
+	case audit.AuditExport:
 		return dicom("110106", "Export", own(k), "R")
-	case Import:
+	case audit.Import:
 		return dicom("110107", "Import", own(k), "C")
 	}
 	return dicom("110100", "Application Activity", own(k), "E")

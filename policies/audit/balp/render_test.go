@@ -1,4 +1,4 @@
-package audit_test
+package balp_test
 
 import (
 	"encoding/base64"
@@ -14,14 +14,15 @@ import (
 	"galen/fhir/spec"
 	"galen/fhir/validate"
 	"galen/policies/audit"
+	"galen/policies/audit/balp"
 )
 
 var (
 	noon     = time.Date(2026, 11, 24, 12, 0, 0, 123456000, time.UTC)
-	renderer = audit.Renderer{Site: "galen-1", Base: "https://galen.example/fhir"}
+	renderer = balp.Renderer{Site: "galen-1", Base: "https://galen.example/fhir"}
 )
 
-const balp = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
+const profile = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 
 func kinds() []audit.Kind {
 	return []audit.Kind{
@@ -151,7 +152,7 @@ func TestBALPShapes(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			profiles := []string{balp + "Patient" + c.profile, balp + "OAUTHaccessTokenUse.Minimal"}
+			profiles := []string{profile + "Patient" + c.profile, profile + "OAUTHaccessTokenUse.Minimal"}
 			if diff := cmp.Diff(profiles, texts(r.Get("meta").Get("profile"))); diff != "" {
 				t.Errorf("profiles (-want +got):\n%s", diff)
 			}
@@ -223,7 +224,7 @@ func TestOneEventForEachPatient(t *testing.T) {
 	}
 	e.Patients = nil
 	one := render(t, e)
-	if len(one) != 1 || one[0].ID != "a12" || texts(one[0].Root().Get("meta").Get("profile"))[0] != balp+"Query" {
+	if len(one) != 1 || one[0].ID != "a12" || texts(one[0].Root().Get("meta").Get("profile"))[0] != profile+"Query" {
 		t.Errorf("without patients: %s", one[0].Bytes())
 	}
 }

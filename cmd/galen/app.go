@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/urfave/cli/v3"
+
+	"galen/cds"
+	"galen/cds/feature"
+	"galen/fhir/path"
+	"galen/fhir/rest"
+	"galen/fhir/search/index"
+	"galen/fhir/search/parse"
+	"galen/fhir/spec"
+	"galen/fhir/ucum"
+	"galen/fhir/validate"
+	"galen/hooks"
+	"galen/models"
+	"galen/models/catalog"
+	"galen/models/onnx"
+	"galen/policies"
+	"galen/policies/audit"
+	"galen/policies/audit/balp"
+	"galen/store"
+	"galen/store/sqlite"
+)
+
+// options are what every command that opens the data needs.
+type options struct {
+	data    string
+	store   string
+	models  string
+	baseURL string // without /fhir and without a slash at its end; "" for none
+	library string // ONNX Runtime
+}
+
+func commonFlags() []cli.Flag {
+	return []cli.Flag{
+		text("store", "sqlite", "where resources live: sqlite"),
+		text("models", "", "directory of further models"),
+		text("base-url", "", "absolute URL of the server as clients see it, without /fhir"),
+		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
+	}
+}
+
+func optionsOf(c *cli.Command) options {
+	return options{c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime")}
+}
+
+// auditDir is where the audit log lies in the data directory.
+func auditDir(data string) string { return filepath.Join(data, "audit", "log") }
+
+// app is everything wired together.
+type app struct {
+	rest    *rest.Service
+	hooks   *hooks.Dispatcher
+	store   *store.Store
+	catalog *models.Catalog
+	closers []func() error
+}
+
+// close releases everything, last opened first.
+func (a *app) close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func newID() string { return uuid.NewString() }
+
+// newResourceID makes ids in the order of time, so that what is created together
+// lies together (RFC 9562, version 7).
+func newResourceID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.NewString()
+	}
+	return id.String()
+}
+
+// tables are the immutable definitions that many packages share.
+type tables struct {
+	defs   *spec.Definitions
+	units  *ucum.Table
+	index  *index.Indexer
+	parser *parse.Parser
+}
+
+func loadTables(base string) (tables, error) {
+	defs, err := spec.Load()
+	if err != nil {
+		return tables{}, err
+	}
+	units, err := ucum.Load()
+	if err != nil {
+		return tables{}, err
+	}
+	t := tables{defs: defs, units: units}
+	if t.index, err = index.New(defs, path.New(defs, units), units, index.Options{Base: base, Zone: time.UTC}); err != nil {
+		return tables{}, err
+	}
+	t.parser = parse.New(defs, units, parse.Options{
+		Base: base, Zone: time.UTC, Now: time.Now, Own: []string{"_format", "_pretty", rest.PageParam},
+	})
+	return t, nil
+}
+
+// open wires the packages over the data directory.
+func open(ctx context.Context, o options) (_ *app, err error) {
+	a := &app{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if o.store != "sqlite" {
+		return nil, errors.New("--store must be sqlite")
+	}
+	base := ""
+	if o.baseURL != "" {
+		base = o.baseURL + "/fhir/"
+	}
+	t, err := loadTables(base)
+	if err != nil {
+		return nil, err
+	}
+	if a.store, err = a.openStore(t, o.data); err != nil {
+		return nil, err
+	}
+	log, err := audit.Open(auditDir(o.data), audit.Options{})
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, log.Close)
+	audits, err := a.openAudits(t, log, filepath.Join(o.data, "audit", "index"), base)
+	if err != nil {
+		return nil, err
+	}
+	engine, err := policies.New(policies.Shipped(), t.defs)
+	if err != nil {
+		return nil, err
+	}
+	a.rest = rest.New(rest.Config{
+		Defs: t.defs, Parser: t.parser, Validator: validate.New(t.defs), Store: a.store, Audits: audits, Index: t.index,
+		Policies: engine, Audit: log, Now: time.Now, Started: time.Now(), Version: version,
+		Limits: rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
+	})
+	return a, a.openHooks(ctx, o, t, engine, log)
+}
+
+func (a *app) openStore(t tables, dir string) (*store.Store, error) {
+	db, err := sqlite.Open(sqlite.Options{Dir: dir, Random: rand.Reader})
+	if err != nil {
+		return nil, err
+	}
+	return a.newStore(t, db)
+}
+
+func (a *app) newStore(t tables, driver store.Driver) (*store.Store, error) {
+	s, err := store.New(store.Options{
+		Driver: driver, Indexer: t.index, Now: time.Now, NewID: newResourceID, Random: rand.Reader,
+		ReferenceParams: func(resourceType string) []string { return referenceParams(t.defs, resourceType) },
+	})
+	if err != nil {
+		return nil, errors.Join(err, driver.Close())
+	}
+	a.closers = append(a.closers, s.Close)
+	return s, nil
+}
+
+func referenceParams(defs *spec.Definitions, resourceType string) []string {
+	var out []string
+	for _, p := range defs.Params(resourceType) {
+		if p.Type == spec.Reference {
+			out = append(out, p.Code)
+		}
+	}
+	return out
+}
+
+// openAudits makes the searchable view of the audit log.
+func (a *app) openAudits(t tables, log *audit.Log, dir, base string) (*store.Store, error) {
+	db, err := sqlite.Open(sqlite.Options{Dir: dir, Random: rand.Reader, Readers: 2, Unsynced: true})
+	if err != nil {
+		return nil, err
+	}
+	site, err := os.Hostname()
+	if err != nil {
+		site = "galen"
+	}
+	return a.newStore(t, audit.NewIndex(log, db, t.index, balp.Renderer{Site: site, Base: base}))
+}
+
+// openHooks loads the models and makes the services of their hooks.
+func (a *app) openHooks(ctx context.Context, o options, t tables, engine *policies.Engine, log *audit.Log) error {
+	if o.library == "" {
+		path, err := onnx.DefaultPath(os.Getenv)
+		if err != nil {
+			return err
+		}
+		o.library = path
+	}
+	runtime, err := onnx.Open(o.library)
+	if err != nil {
+		return err
+	}
+	sources := []models.Source{{Name: "built in", FS: catalog.FS()}}
+	if o.models != "" {
+		dir, err := models.Dir(o.models)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, dir)
+	}
+	if a.catalog, err = models.Load(ctx, modelOptions(runtime), sources...); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.catalog.Close)
+	ledger := cds.NewLedger(a.store)
+	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
+		return err
+	}
+	a.hooks, err = hooks.New(hooks.Config{
+		Services: hooks.Services(a.catalog.List()), Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID),
+		Policies: engine, Audit: log, Ledger: ledger, Sources: localEvidence{a.store, t.parser}, Now: time.Now, NewID: newID,
+	})
+	return err
+}
+
+// newLog writes JSON lines; fhir errors hold no patient data.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"galen/models"
+	"galen/models/manifest"
+	"galen/models/onnx"
+	"galen/policies"
+	"galen/server"
+	"galen/server/auth"
+)
+
+func serveCommand() *cli.Command {
+	flags := []cli.Flag{
+		dataFlag(),
+		text("addr", "127.0.0.1:8080", "address to listen on"),
+		text("auth", "on", "on, or off: everybody is administrator (loopback only)"),
+		&cli.BoolFlag{Name: "demo", Usage: "load demo data", Sources: env("demo")},
+		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "longest time for one request", Sources: env("timeout")},
+		&cli.DurationFlag{Name: "drain", Value: 20 * time.Second, Usage: "time that running requests get at the end", Sources: env("drain")},
+		&cli.Int64Flag{Name: "max-body", Value: 64 << 20, Usage: "longest request body in bytes", Sources: env("max-body")},
+		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "debug, info, warn or error", Sources: env("log-level")},
+	}
+	return &cli.Command{
+		Name: "serve", Usage: "start the server", Flags: append(flags, commonFlags()...),
+		Action: func(ctx context.Context, c *cli.Command) error { return serve(ctx, c) },
+	}
+}
+
+func serve(ctx context.Context, c *cli.Command) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.String("log-level"))); err != nil {
+		return err
+	}
+	log := newLog(os.Stderr, level)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.String("addr"))
+	if err != nil {
+		return err
+	}
+	o := optionsOf(c)
+	if o.baseURL == "" {
+		o.baseURL = "http://" + listener.Addr().String()
+	}
+	issuer, err := auth.OpenIssuer(o.data, time.Now)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	authenticator, err := authentication(c.String("auth"), listener.Addr(), issuer, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	a, err := open(ctx, o)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	for _, r := range a.catalog.Refused() {
+		log.WarnContext(ctx, "model refused", slog.String("model", r.Path), slog.Any("error", r.Err))
+	}
+	s := server.New(server.Config{
+		REST: a.rest, Hooks: a.hooks, Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
+		MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
+	})
+	if c.Bool("demo") {
+		err = a.demo(ctx, c.Root().Writer, issuer, o.baseURL)
+	}
+	if err == nil {
+		log.InfoContext(ctx, "serving", slog.String("addr", listener.Addr().String()))
+		err = s.Serve(ctx, listener, c.Duration("drain"))
+	}
+	return errors.Join(err, a.close())
+}
+
+// everybody is the authenticator of --auth=off.
+type everybody struct{}
+
+// Verify lets anybody in as administrator and clinician.
+func (everybody) Verify(context.Context, string) (policies.Principal, error) {
+	return policies.Principal{Subject: "anonymous", Roles: []string{"admin", "clinician"}}, nil
+}
+
+func authentication(mode string, addr net.Addr, issuer *auth.Issuer, log *slog.Logger) (server.Authenticator, error) {
+	switch mode {
+	case "on":
+		return auth.NewVerifier(issuer, time.Now)
+	case "off":
+		if tcp, ok := addr.(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+			return nil, errors.New("--auth=off is for loopback addresses only")
+		}
+		log.Warn("AUTHENTICATION IS OFF: everybody on this machine is administrator")
+		fmt.Fprintln(os.Stderr, "\n  !!! AUTHENTICATION IS OFF: everybody on this machine is administrator !!!")
+		return everybody{}, nil
+	}
+	return nil, errors.New("--auth must be on or off")
+}
+
+func modelOptions(runtime *onnx.Runtime) models.Options {
+	return models.Options{Openers: map[manifest.Runtime]models.Opener{manifest.ONNX: runtime}}
+}
+
+// demo loads the demo patients unless they are there, and says what to try.
+func (a *app) demo(ctx context.Context, out io.Writer, issuer *auth.Issuer, base string) error {
+	body := strings.ReplaceAll(demoBundle, "{{now}}", time.Now().UTC().Add(-time.Hour).Format(time.RFC3339))
+	if _, err := a.rest.Bundle(ctx, importCaller, []byte(body)); err != nil {
+		return err
+	}
+	token, err := issuer.Mint(auth.Claims{Subject: "demo-ehr", Roles: []string{"ehr", "clinician"}, TTL: 24 * time.Hour})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, tryNext, base, base, base, base, token, base)
+	return err
+}
+
+const tryNext = `
+Galen is ready.
+  FHIR           %s/fhir/metadata
+  CDS Hooks      %s/cds-services
+  Health         %s/readyz   %s/metrics
+
+Ask for a patient's risk as an EHR would:
+
+curl -s -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' %s/cds-services/galen-risk -d '{"hook":"patient-view","hookInstance":"d1577c69-dfbe-44ad-ba6d-3e05e953b2ea","context":{"userId":"Practitioner/demo","patientId":"demo-kidney"}}'
+
+`

@@ -1,0 +1,115 @@
+package sqlite
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"galen/fhir"
+)
+
+// schemaVersion is what this package writes. Migrations[v] makes version v+1 out
+// of v; number 0 is an empty file.
+const schemaVersion = 1
+
+// schema is version 1. The index tables are explained in rows.go.
+const schema = `
+CREATE TABLE setting (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE slot (id INTEGER PRIMARY KEY, type TEXT NOT NULL, kind INTEGER NOT NULL, params TEXT NOT NULL, qualifier TEXT NOT NULL);
+CREATE TABLE resource (
+	rid INTEGER PRIMARY KEY, key NOT NULL, type INTEGER NOT NULL, id TEXT NOT NULL,
+	version INTEGER NOT NULL, updated INTEGER NOT NULL, method INTEGER NOT NULL, deleted INTEGER NOT NULL,
+	entries BLOB NOT NULL, body BLOB);
+CREATE UNIQUE INDEX resource_key ON resource (key);
+CREATE INDEX resource_updated ON resource (type, updated, deleted);
+CREATE INDEX resource_live ON resource (type) WHERE deleted = 0;
+CREATE TABLE history (
+	rid INTEGER NOT NULL, version INTEGER NOT NULL, type INTEGER NOT NULL, id TEXT NOT NULL,
+	updated INTEGER NOT NULL, method INTEGER NOT NULL, deleted INTEGER NOT NULL, body BLOB);
+CREATE UNIQUE INDEX history_version ON history (rid, version);
+CREATE INDEX history_updated ON history (type, updated, rid, version);
+CREATE TABLE value (slot INTEGER, a, rid INTEGER, PRIMARY KEY (slot, a, rid)) WITHOUT ROWID;
+CREATE TABLE span (slot INTEGER, a, b, rid INTEGER, PRIMARY KEY (slot, a, b, rid)) WITHOUT ROWID;
+CREATE TABLE coded (slot INTEGER, a, b INTEGER, rid INTEGER, PRIMARY KEY (slot, a, b, rid)) WITHOUT ROWID;
+CREATE TABLE timeline (slot INTEGER, a, b, c INTEGER, rid INTEGER, PRIMARY KEY (slot, a, b, c, rid)) WITHOUT ROWID;
+`
+
+// migrations are run in one transaction each, in order.
+var migrations = [schemaVersion]string{schema}
+
+// prepare brings the schema up to date, verifies it and loads the dictionary.
+func prepare(c *conn, random io.Reader) (*dict, error) {
+	version, err := c.int("PRAGMA user_version")
+	if err != nil {
+		return nil, err
+	}
+	if version > schemaVersion {
+		return nil, fhir.E("sqlite.Open", fhir.Unavailable, "", "a newer version of Galen wrote this store")
+	}
+	for ; version < schemaVersion; version++ {
+		if err := migrate(c, int(version), random); err != nil {
+			return nil, err
+		}
+	}
+	check, err := c.int("SELECT count(*) FROM sqlite_schema WHERE name IN ('setting', 'name', 'slot', 'resource', 'history', 'value', 'span', 'coded', 'timeline', 'resource_key', 'resource_updated', 'resource_live', 'history_version', 'history_updated')")
+	if err != nil {
+		return nil, err
+	}
+	if check != 14 {
+		return nil, fhir.E("sqlite.Open", fhir.Unavailable, "", "the store's tables are not those of its version")
+	}
+	return loadDict(c)
+}
+
+func migrate(c *conn, from int, random io.Reader) error {
+	if err := c.run("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := c.Exec(migrations[from])
+	if err == nil && from == 0 {
+		err = makeSecret(c, random)
+	}
+	if err == nil {
+		err = c.Exec(fmt.Sprintf("PRAGMA user_version = %d", from+1))
+	}
+	if err != nil {
+		c.run("ROLLBACK")
+		return err
+	}
+	return c.run("COMMIT")
+}
+
+// makeSecret keys the hashes of long values, so that nobody can make two values
+// that collide.
+func makeSecret(c *conn, random io.Reader) error {
+	secret := make([]byte, 16)
+	if _, err := io.ReadFull(random, secret); err != nil {
+		return err
+	}
+	return c.each("INSERT INTO setting VALUES ('secret', ?)", []any{secret}, nil)
+}
+
+// busyTimeout is how long a connection waits for another one's lock; only the
+// moments of opening and of a checkpoint's end need it.
+const busyTimeout = 10 * time.Second
+
+// connect opens a connection with its cache size in bytes.
+func (db *DB) connect(cache int) (*conn, error) {
+	c, err := openConn(db.path)
+	if err != nil {
+		return nil, err
+	}
+	c.BusyTimeout(busyTimeout)
+	synchronous := "FULL"
+	if db.opts.Unsynced {
+		synchronous = "NORMAL"
+	}
+	err = c.Exec(fmt.Sprintf(`PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA cache_size = %d;
+		PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;`, synchronous, -cache/1024))
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
