@@ -88,7 +88,9 @@ func (p planner) leaf(e search.Expr) (leaf, bool) {
 		return l, true
 	case keySet:
 		for k := range e.keys {
-			l.add(sqlKey, p.exact(k.String()))
+			if len(p.types) == 0 || slices.Contains(p.types, k.Type) {
+				l.add(sqlKey, p.exact(k.String()))
+			}
 		}
 		return l, true
 	case search.Any:
