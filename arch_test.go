@@ -81,7 +81,7 @@ var wrapped = map[string][]string{
 	"github.com/prometheus/client_golang":  {"galen/server"},
 	"github.com/urfave/cli":                {"galen/cmd/galen"},
 	"github.com/schollz/progressbar":       {"galen/cmd/galen"},
-	"github.com/goccy/go-yaml":             {"galen/models/manifest", "galen/policies"},
+	"github.com/goccy/go-yaml":             {"galen/models/manifest", "galen/policies", "galen/cmd/galen"},
 	"go.mongodb.org/mongo-driver":          {"galen/store/mongo"},
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -41,10 +40,8 @@ func command() *cli.Command {
 	}
 }
 
-// env names the environment variable of a flag.
-func env(name string) cli.ValueSourceChain {
-	return cli.EnvVars("GALEN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
-}
+// env is the environment variable of a flag that no configuration file has.
+func env(name string) cli.ValueSourceChain { return cli.EnvVars(envName(name)) }
 
 func text(name, value, usage string) *cli.StringFlag {
 	return &cli.StringFlag{Name: name, Value: value, Usage: usage, Sources: env(name)}

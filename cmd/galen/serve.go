@@ -22,19 +22,42 @@ import (
 )
 
 func serveCommand() *cli.Command {
-	flags := []cli.Flag{
+	file := newConfigFile()
+	flags := append([]cli.Flag{
 		dataFlag(),
 		text("addr", "127.0.0.1:8080", "address to listen on"),
 		text("auth", "on", "on, or off: everybody is administrator (loopback only)"),
-		&cli.BoolFlag{Name: "demo", Usage: "load demo data", Sources: env("demo")},
-		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "longest time for one request", Sources: env("timeout")},
-		&cli.DurationFlag{Name: "drain", Value: 20 * time.Second, Usage: "time that running requests get at the end", Sources: env("drain")},
-		&cli.Int64Flag{Name: "max-body", Value: 64 << 20, Usage: "longest request body in bytes", Sources: env("max-body")},
-		&cli.StringFlag{Name: "log-level", Value: "info", Usage: "debug, info, warn or error", Sources: env("log-level")},
+		&cli.BoolFlag{Name: "demo", Usage: "load demo data"},
+		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "longest time for one request"},
+		&cli.DurationFlag{Name: "drain", Value: 20 * time.Second, Usage: "time that running requests get at the end"},
+		&cli.Int64Flag{Name: "max-body", Value: 64 << 20, Usage: "longest request body in bytes"},
+		text("log-level", "info", "debug, info, warn or error"),
+	}, commonFlags()...)
+	for _, f := range flags {
+		configurable(f, file)
 	}
 	return &cli.Command{
-		Name: "serve", Usage: "start the server", Flags: append(flags, commonFlags()...),
-		Action: func(ctx context.Context, c *cli.Command) error { return serve(ctx, c) },
+		Name: "serve", Usage: "start the server", Flags: append([]cli.Flag{file.flag()}, flags...),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := file.check(flags); err != nil {
+				return err
+			}
+			return serve(ctx, c)
+		},
+	}
+}
+
+// configurable lets a flag take its value from the environment or the file.
+func configurable(f cli.Flag, file *configFile) {
+	switch f := f.(type) {
+	case *cli.StringFlag:
+		f.Sources = file.sources(f.Name)
+	case *cli.BoolFlag:
+		f.Sources = file.sources(f.Name)
+	case *cli.DurationFlag:
+		f.Sources = file.sources(f.Name)
+	case *cli.Int64Flag:
+		f.Sources = file.sources(f.Name)
 	}
 }
 
