@@ -55,7 +55,8 @@ type Updated struct{ DateTest }
 
 // Chain holds if a Reference entry of the parameter leads to a current resource
 // of Type for which Of holds; a chain over several types is an Any of Chains
-// (https://hl7.org/fhir/R4/search.html#chaining).
+// (https://hl7.org/fhir/R4/search.html#chaining). Only a Reference with a Key
+// leads somewhere: canonicals and foreign URLs are not followed.
 type Chain struct {
 	Param string
 	Type  string
