@@ -106,12 +106,6 @@ const (
 	maxPackageDoc       = 15
 )
 
-// overBudget are packages that wait to be split, with the lines they may have
-// until then. One that fits the budget must leave this list.
-var overBudget = map[string]int{
-	"store/sqlite": 3800, // plan, rows and codec want packages of their own
-}
-
 // sources parses every Go file that is neither a test nor generated.
 func sources(t *testing.T, visit func(path string, set *token.FileSet, file *ast.File, lines int)) {
 	t.Helper()
@@ -166,12 +160,8 @@ func TestSizeBudget(t *testing.T) {
 		})
 	})
 	for dir, lines := range packages {
-		budget := max(maxPackageLines, overBudget[dir])
-		if lines > budget {
-			t.Errorf("package %s has %d lines, the budget is %d", dir, lines, budget)
-		}
-		if overBudget[dir] != 0 && lines <= maxPackageLines {
-			t.Errorf("package %s fits the budget; take it off the list", dir)
+		if lines > maxPackageLines {
+			t.Errorf("package %s has %d lines, the budget is %d", dir, lines, maxPackageLines)
 		}
 	}
 }

@@ -26,31 +26,25 @@ func ParseReference(text string) Reference {
 	}
 	body, tail := cutLast(body)
 	version := ""
-	if rest, last := cutLast(body); last == "_history" {
-		version = tail
-		body, tail = cutLast(rest)
-	}
-	base, kind := cutLast(body)
-	if !ValidTypeName(kind) || !ValidID(tail) || (version != "" && !ValidID(version)) {
-		return r
-	}
-	if len(base) != 0 {
-		if !strings.Contains(base, "://") {
+	if rest, last := cutLast(strings.TrimSuffix(body, "/")); last == "_history" {
+		if !ValidID(tail) {
 			return r
 		}
-		base += "/"
+		version = tail
+		body, tail = cutLast(strings.TrimSuffix(rest, "/"))
+	}
+	base, kind := cutLast(strings.TrimSuffix(body, "/"))
+	if !ValidTypeName(kind) || !ValidID(tail) || (base != "" && !strings.Contains(base, "://")) {
+		return r
 	}
 	r.Base, r.Key, r.Version = base, Key{kind, tail}, version
 	return r
 }
 
-// cutLast splits s at its last slash.
+// cutLast splits s behind its last slash.
 func cutLast(s string) (head, tail string) {
-	i := strings.LastIndexByte(s, '/')
-	if i < 0 {
-		return "", s
-	}
-	return s[:i], s[i+1:]
+	i := strings.LastIndexByte(s, '/') + 1
+	return s[:i], s[i:]
 }
 
 // Local reports whether the reference names a resource on the server with that

@@ -67,11 +67,13 @@ func (r *Resource) readHeader(root jsontree.Node) error {
 	if meta.Exists() && meta.Kind() != jsontree.Object {
 		return E(op, Invalid, r.Type+".meta", "meta must be an object")
 	}
-	if v, err := strconv.ParseInt(meta.Get("versionId").Text(), 10, 64); err == nil && v > 0 {
+	version := meta.Get("versionId")
+	if v, err := strconv.ParseInt(version.Text(), 10, 64); err == nil && v > 0 &&
+		version.Kind() == jsontree.String && strconv.FormatInt(v, 10) == version.Text() {
 		r.Version = v
 	}
 	if t, err := time.Parse(time.RFC3339Nano, meta.Get("lastUpdated").Text()); err == nil {
-		r.LastUpdated = t.UTC()
+		r.LastUpdated = t.UTC().Truncate(time.Millisecond)
 	}
 	return nil
 }

@@ -60,14 +60,27 @@ func ParseDateTime(s string, zone *time.Location) (Period, Precision, error) {
 		return Period{}, 0, errDate
 	}
 	if d.text == "" {
-		low := time.Date(year, time.Month(month), day, 0, 0, 0, 0, zone)
-		high := map[Precision]time.Time{Year: low.AddDate(1, 0, 0), Month: low.AddDate(0, 1, 0), Day: low.AddDate(0, 0, 1)}[precision]
-		return Period{InstantOf(low), InstantOf(high)}, precision, nil
+		return calendar(year, month, day, precision, zone), precision, nil
 	}
 	if precision != Day || !d.skip('T') {
 		return Period{}, 0, errDate
 	}
 	return d.timeOfDay(time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC), zone)
+}
+
+// calendar is the period of a year, a month or a day.
+func calendar(year, month, day int, precision Precision, zone *time.Location) Period {
+	low := time.Date(year, time.Month(month), day, 0, 0, 0, 0, zone)
+	high := low
+	switch precision {
+	case Year:
+		high = low.AddDate(1, 0, 0)
+	case Month:
+		high = low.AddDate(0, 1, 0)
+	default:
+		high = low.AddDate(0, 0, 1)
+	}
+	return Period{InstantOf(low), InstantOf(high)}
 }
 
 type dateParser struct {
@@ -168,7 +181,7 @@ func (d *dateParser) offset() (int, bool) {
 	hours := d.digits(2)
 	d.bad = d.bad || !d.skip(':')
 	minutes := d.digits(2)
-	if d.bad || d.text != "" || hours > 14 || minutes > 59 {
+	if d.bad || d.text != "" || minutes > 59 || hours*60+minutes > 14*60 {
 		return 0, false
 	}
 	return sign * (hours*60 + minutes), true

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"galen/store/sqlite/index"
 )
 
 // conn is a connection with its prepared statements. It belongs to one goroutine
@@ -76,8 +78,8 @@ func (cur cursor) bind(args []any) (err error) {
 			}
 		case bool:
 			err = cur.BindBool(i+1, arg)
-		case cell:
-			err = arg.bind(cur.Stmt, i+1)
+		case index.Cell:
+			err = bindCell(cur.Stmt, i+1, arg)
 		default:
 			err = fmt.Errorf("sqlite: cannot bind %T", arg)
 		}
@@ -121,35 +123,14 @@ func (c *conn) int(sql string, args ...any) (n int64, err error) {
 	return n, err
 }
 
-// cell is one column of an index row. Cells are comparable. The zero cell is the
-// empty text.
-type cell struct {
-	kind cellKind
-	text string // of text and blob cells
-	num  int64  // of integer cells; the bits of real ones
-}
-
-type cellKind uint8
-
-const (
-	textKind cellKind = iota
-	blobKind
-	intKind
-	realKind
-)
-
-func textCell(s string) cell  { return cell{kind: textKind, text: s} }
-func intCell(n int64) cell    { return cell{kind: intKind, num: n} }
-func realCell(f float64) cell { return cell{kind: realKind, num: int64(math.Float64bits(f))} }
-
-func (c cell) bind(s *sqlite3.Stmt, at int) error {
-	switch c.kind {
-	case blobKind:
-		return s.BindBlob(at, []byte(c.text))
-	case intKind:
-		return s.BindInt64(at, c.num)
-	case realKind:
-		return s.BindFloat(at, math.Float64frombits(uint64(c.num)))
+func bindCell(s *sqlite3.Stmt, at int, c index.Cell) error {
+	switch c.Kind {
+	case index.Blob:
+		return s.BindBlob(at, []byte(c.Text))
+	case index.Int:
+		return s.BindInt64(at, c.Num)
+	case index.Real:
+		return s.BindFloat(at, math.Float64frombits(uint64(c.Num)))
 	}
-	return s.BindText(at, c.text)
+	return s.BindText(at, c.Text)
 }

@@ -1,10 +1,12 @@
 package sqlite
 
 import (
+	"math"
 	"slices"
 	"strings"
 
 	"galen/fhir/search"
+	"galen/store/sqlite/plan"
 )
 
 // Counting reads resources only where the index cannot decide. Otherwise it is
@@ -12,7 +14,7 @@ import (
 
 // count counts the matches.
 func (f *finder) count() int {
-	p := f.plan()
+	p := f.strategy()
 	if len(p.parts) == 0 {
 		return f.universe()
 	}
@@ -33,14 +35,14 @@ func (f *finder) count() int {
 	}
 	p.resolve(f)
 	if set, ok := f.set(p.where); ok && f.err == nil {
-		if set.without {
-			return f.universe() - len(set.ids)
+		if set.Without {
+			return f.universe() - len(set.IDs)
 		}
-		return len(set.ids)
+		return len(set.IDs)
 	}
 	n := 0
-	f.merge(f.byCreation(p, -1), func(rid int64) bool {
-		return f.visit(p, rid, func(*hit) bool {
+	f.merge(f.ByCreation(p.leaves, -1), func(s *stream) bool {
+		return f.visit(p, s.rid, func(*hit) bool {
 			n++
 			return true
 		})
@@ -49,13 +51,13 @@ func (f *finder) count() int {
 }
 
 // countRange counts a leaf that is one exact index range without repetition.
-func (f *finder) countRange(l leaf) (int, bool) {
-	if !l.exact || len(l.sources) != 1 || !l.sources[0].ordered {
+func (f *finder) countRange(l plan.Leaf) (int, bool) {
+	if !l.Exact || len(l.Sources) != 1 || !l.Sources[0].Ordered {
 		return 0, false
 	}
-	s := l.sources[0]
-	sql := "SELECT count(*)" + strings.TrimSuffix(strings.TrimPrefix(s.sql, "SELECT rid"), " ORDER BY rid")
-	n, err := f.c.int(sql, append(slices.Clone(s.args), int64(-1))...)
+	s := l.Sources[0]
+	sql := "SELECT count(*)" + strings.TrimSuffix(strings.TrimPrefix(s.SQL, "SELECT rid"), " ORDER BY rid")
+	n, err := f.c.int(sql, append(slices.Clone(s.Args), int64(-1))...)
 	if err != nil {
 		f.fail(err)
 	}
@@ -64,15 +66,15 @@ func (f *finder) countRange(l leaf) (int, bool) {
 
 // universe counts the live resources of the query's types.
 func (f *finder) universe() (n int) {
-	if len(f.types) == 0 {
+	if len(f.Types) == 0 {
 		all, err := f.c.int("SELECT count(*) FROM resource WHERE deleted = 0")
 		if err != nil {
 			f.fail(err)
 		}
 		return int(all)
 	}
-	for _, t := range f.knownTypes(f.types) {
-		some, err := f.c.int("SELECT count(*) FROM resource WHERE type = ? AND deleted = 0", f.typeID(t))
+	for _, t := range f.KnownTypes(f.Types) {
+		some, err := f.c.int("SELECT count(*) FROM resource WHERE type = ? AND deleted = 0", f.TypeID(t))
 		if err != nil {
 			f.fail(err)
 		}
@@ -81,77 +83,33 @@ func (f *finder) universe() (n int) {
 	return n
 }
 
-// rowSet is a set of row ids in order, or all resources but these.
-type rowSet struct {
-	ids     []int64
-	without bool
-}
-
 // set is the exact set of an expression; false if the index does not know it.
-func (f *finder) set(e search.Expr) (rowSet, bool) {
+func (f *finder) set(e search.Expr) (plan.Set, bool) {
 	switch e := e.(type) {
 	case search.Not:
 		s, ok := f.set(e.Of)
-		s.without = !s.without
+		s.Without = !s.Without
 		return s, ok
 	case search.All:
-		return f.sets(e, rowSet{without: true}, and)
+		return f.sets(e, plan.Set{Without: true}, plan.And)
 	case search.Any:
-		return f.sets(e, rowSet{}, or)
+		return f.sets(e, plan.Set{}, plan.Or)
 	}
-	l, ok := f.leaf(e)
-	if !ok || !l.exact {
-		return rowSet{}, false
+	l, ok := f.Leaf(e)
+	if !ok || !l.Exact {
+		return plan.Set{}, false
 	}
-	ids, ok := f.gather(l, -1, int(^uint(0)>>1))
-	return rowSet{ids: ids}, ok
+	ids, ok := f.gather(l, -1, math.MaxInt)
+	return plan.Set{IDs: ids}, ok
 }
 
-func (f *finder) sets(parts []search.Expr, s rowSet, join func(a, b rowSet) rowSet) (rowSet, bool) {
+func (f *finder) sets(parts []search.Expr, s plan.Set, join func(a, b plan.Set) plan.Set) (plan.Set, bool) {
 	for _, part := range parts {
 		other, ok := f.set(part)
 		if !ok {
-			return rowSet{}, false
+			return plan.Set{}, false
 		}
 		s = join(s, other)
 	}
 	return s, true
-}
-
-func and(a, b rowSet) rowSet {
-	switch {
-	case a.without && b.without:
-		return rowSet{unite(a.ids, b.ids), true}
-	case a.without:
-		return rowSet{subtract(b.ids, a.ids), false}
-	case b.without:
-		return rowSet{subtract(a.ids, b.ids), false}
-	}
-	return rowSet{intersect(a.ids, b.ids), false}
-}
-
-func or(a, b rowSet) rowSet {
-	a.without, b.without = !a.without, !b.without
-	s := and(a, b)
-	s.without = !s.without
-	return s
-}
-
-func unite(a, b []int64) []int64 {
-	all := slices.Concat(a, b)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func subtract(a, b []int64) []int64 {
-	rest := make([]int64, 0, len(a))
-	for _, n := range a {
-		for len(b) > 0 && b[0] < n {
-			b = b[1:]
-		}
-		if len(b) == 0 || b[0] != n {
-			rest = append(rest, n)
-		}
-	}
-	return rest
 }

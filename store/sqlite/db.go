@@ -8,14 +8,15 @@
 // query's meaning, whatever the index said.
 //
 // The index has a row per distinct value, however many parameters share it, in
-// the clustered tables that rows.go describes; a resource's entries are kept
-// beside it in a compact form (codec.go) for that check, for sorting and for
-// taking its rows out again. Plans are made in Go (plan.go): SQL statements are
+// the clustered tables that package index describes; a resource's entries are kept
+// beside it in a compact form for that check, for sorting and for
+// taking its rows out again. Plans are made in Go (package plan): SQL statements are
 // few, fixed and walk one index each.
 package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -28,12 +29,13 @@ import (
 
 	"galen/fhir"
 	"galen/store"
+	"galen/store/sqlite/index"
 )
 
-// Options are where and how a DB works. Dir and Random are required.
+// Options are where and how a DB works. Dir is required.
 type Options struct {
 	Dir    string    // the data directory; made if absent, readable by its owner only
-	Random io.Reader // cryptographic, for the secret of a new store's hashes
+	Random io.Reader // for the secret of a new store's hashes; crypto/rand if nil
 
 	Readers     int           // parallel readers; 0 means 8, which is also the most
 	CacheBytes  int           // page cache of one reader; 0 means 12 MiB; the writer has twice it
@@ -42,9 +44,15 @@ type Options struct {
 	Checkpoint  int           // WAL pages that start a checkpoint; 0 means 16,000
 	MaxSetSize  int           // resources a chain may go through; 0 means 1,000,000
 	GroupCommit int           // commits per transaction at most; 0 means 64
+	FirstLook   int           // row ids asked of each condition to see if it is selective; 0 means 128
+	SecondLook  int           // and if none is; 0 means 4096
+	Qualifiers  int           // systems, units and the like of one parameter that get an index region of their own; 0 means what suits each
 }
 
 func (o *Options) defaults() {
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
 	if o.Readers <= 0 || o.Readers > 8 {
 		o.Readers = 8 // more gain nothing (spec/performance.md)
 	}
@@ -61,6 +69,12 @@ func (o *Options) defaults() {
 	if o.MaxSetSize <= 0 {
 		o.MaxSetSize = 1_000_000
 	}
+	if o.FirstLook <= 0 {
+		o.FirstLook = 128
+	}
+	if o.SecondLook <= 0 {
+		o.SecondLook = 4096
+	}
 	if o.GroupCommit <= 0 {
 		o.GroupCommit = 64
 	}
@@ -76,7 +90,7 @@ type DB struct {
 	opts    Options
 	path    string
 	lock    *conn // keeps other processes out
-	dict    *dict
+	dict    *index.Dict
 	readers chan *conn // idle ones; nil stands for one not opened yet
 	writer  *writer
 	running sync.WaitGroup
@@ -105,7 +119,7 @@ func Open(o Options) (*DB, error) {
 	}
 	c, err := db.connect(2 * o.CacheBytes)
 	if err == nil {
-		if db.dict, err = prepare(c, o.Random); err != nil {
+		if db.dict, err = prepare(c, o.Random, o.Qualifiers); err != nil {
 			c.Close()
 		}
 	}

@@ -1,16 +1,71 @@
 package sqlite
 
 import (
-	"encoding/binary"
+	"context"
+	"encoding/json"
+	"math"
 
 	"galen/fhir"
 	"galen/store"
+	"galen/store/sqlite/index"
 )
+
+// The statements of history: current and superseded versions, newest first.
+const (
+	historyColumns  = "id, version, updated, method, deleted, body, type, rid"
+	sqlCurrentOf    = "SELECT " + historyColumns + " FROM resource WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid) <= (?4, ?5) ORDER BY updated DESC, rid DESC"
+	sqlHistoryOf    = "SELECT " + historyColumns + " FROM history WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid, version) < (?4, ?5, ?6) ORDER BY updated DESC, rid DESC, version DESC"
+	sqlCurrentOne   = "SELECT " + historyColumns + " FROM resource WHERE key = ?1 AND updated >= ?2 AND updated < ?3"
+	sqlHistoryOne   = "SELECT " + historyColumns + " FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?1) AND updated >= ?2 AND updated < ?3 AND version < ?6 ORDER BY version DESC"
+	sqlCountCurrent = "SELECT count(*) FROM resource WHERE type = ? AND updated >= ? AND updated < ?"
+	sqlCountHistory = "SELECT count(*) FROM history WHERE type = ? AND updated >= ? AND updated < ?"
+	sqlCountOne     = "SELECT count(*) FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?) AND updated >= ? AND updated < ?"
+	sqlCountThis    = "SELECT count(*) FROM resource WHERE key = ? AND updated >= ? AND updated < ?"
+)
+
+// place is where a version stands in a history: greater is newer.
+type place struct{ Updated, RID, Version int64 }
+
+func (p place) before(o place) bool {
+	switch {
+	case p.Updated != o.Updated:
+		return p.Updated < o.Updated
+	case p.RID != o.RID:
+		return p.RID < o.RID
+	}
+	return p.Version < o.Version
+}
+
+// History merges the current versions with the superseded ones, of each type.
+func (db *DB) History(ctx context.Context, s store.HistorySelect) (page store.Page, err error) {
+	after := place{math.MaxInt64, math.MaxInt64, math.MaxInt64}
+	if s.After != nil {
+		if json.Unmarshal(s.After, &after) != nil {
+			return store.Page{}, fhir.E("sqlite.History", fhir.Value, "cursor", "not a cursor of this history")
+		}
+	}
+	err = db.read(ctx, "sqlite.History", func(c *conn) error {
+		if err := c.run(sqlPin); err != nil {
+			return err
+		}
+		h := historian{c: c, view: db.dict.View(), since: s.Since.UnixMilli(), until: math.MaxInt64}
+		if !s.Until.IsZero() {
+			h.until = s.Until.UnixMilli()
+		}
+		if s.Total {
+			if page.Total, err = h.total(s); err != nil {
+				return err
+			}
+		}
+		return h.page(&page, s, after)
+	})
+	return page, err
+}
 
 // historian reads one page of a history.
 type historian struct {
 	c            *conn
-	view         view
+	view         index.View
 	since, until int64 // ms; until is exclusive
 }
 
@@ -32,14 +87,14 @@ func (f *feed) next() bool {
 // (current, superseded) with the value of their first argument.
 func (h historian) scope(s store.HistorySelect) (current, superseded string, by []any) {
 	if s.ID != "" {
-		return sqlCurrentOne, sqlHistoryOne, []any{h.view.exact(fhir.Key{Type: s.Type, ID: s.ID}.String())}
+		return sqlCurrentOne, sqlHistoryOne, []any{h.view.Exact(fhir.Key{Type: s.Type, ID: s.ID}.String())}
 	}
 	var types []string
 	if s.Type != "" {
 		types = []string{s.Type}
 	}
-	for _, t := range h.view.knownTypes(types) {
-		by = append(by, h.view.typeID(t))
+	for _, t := range h.view.KnownTypes(types) {
+		by = append(by, h.view.TypeID(t))
 	}
 	return sqlCurrentOf, sqlHistoryOf, by
 }
@@ -75,7 +130,7 @@ func (h historian) page(page *store.Page, s store.HistorySelect, after place) (e
 	current, superseded, by := h.scope(s)
 	for _, arg := range by {
 		for _, sql := range []string{current, superseded} {
-			args := []any{arg, h.since, h.until, after.updated, after.rid, after.version}
+			args := []any{arg, h.since, h.until, after.Updated, after.RID, after.Version}
 			switch sql {
 			case sqlCurrentOf:
 				args = args[:5]
@@ -117,7 +172,7 @@ func (h historian) merge(page *store.Page, feeds []*feed, limit int, after place
 		f := live[newest]
 		if f.place.before(after) {
 			if len(page.Records) == limit {
-				page.Next = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(nil, last.updated), last.rid), last.version)
+				page.Next, _ = json.Marshal(last) // integers cannot fail
 				return
 			}
 			page.Records = append(page.Records, scan(f.cur.Stmt, h.view))

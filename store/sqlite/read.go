@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -10,6 +9,8 @@ import (
 	"galen/fhir"
 	"galen/fhir/search"
 	"galen/store"
+	"galen/store/sqlite/index"
+	"galen/store/sqlite/plan"
 )
 
 const (
@@ -18,10 +19,10 @@ const (
 )
 
 // scan reads the columns of sqlRead.
-func scan(s *sqlite3.Stmt, v view) store.Record {
+func scan(s *sqlite3.Stmt, v index.View) store.Record {
 	r := store.Record{
 		Header: fhir.Header{
-			Key:         fhir.Key{Type: v.names[s.ColumnInt64(6)], ID: s.ColumnText(0)},
+			Key:         fhir.Key{Type: v.Names()[s.ColumnInt64(6)], ID: s.ColumnText(0)},
 			Version:     s.ColumnInt64(1),
 			LastUpdated: time.UnixMilli(s.ColumnInt64(2)).UTC(),
 		},
@@ -39,8 +40,8 @@ func (db *DB) Read(ctx context.Context, keys ...fhir.Key) ([]store.Record, error
 	records := make([]store.Record, len(keys))
 	err := db.read(ctx, "sqlite.Read", func(c *conn) error {
 		for i, key := range keys {
-			err := c.each(sqlRead, []any{db.dict.exact(key.String())}, func(s *sqlite3.Stmt) bool {
-				if r := scan(s, db.dict.view()); r.Key == key {
+			err := c.each(sqlRead, []any{db.dict.Exact(key.String())}, func(s *sqlite3.Stmt) bool {
+				if r := scan(s, db.dict.View()); r.Key == key {
 					records[i] = r
 				}
 				return false
@@ -58,12 +59,12 @@ func (db *DB) Read(ctx context.Context, keys ...fhir.Key) ([]store.Record, error
 func (db *DB) ReadVersion(ctx context.Context, key fhir.Key, version int64) (found store.Record, err error) {
 	err = db.read(ctx, "sqlite.ReadVersion", func(c *conn) error {
 		take := func(s *sqlite3.Stmt) bool {
-			if r := scan(s, db.dict.view()); r.Key == key && r.Version == version {
+			if r := scan(s, db.dict.View()); r.Key == key && r.Version == version {
 				found = r
 			}
 			return false
 		}
-		cell := db.dict.exact(key.String())
+		cell := db.dict.Exact(key.String())
 		if err := c.each(sqlRead, []any{cell}, take); err != nil || found.Exists() {
 			return err
 		}
@@ -74,7 +75,7 @@ func (db *DB) ReadVersion(ctx context.Context, key fhir.Key, version int64) (fou
 
 // Search finds one page.
 func (db *DB) Search(ctx context.Context, s store.Select) (page store.Page, err error) {
-	after, err := parsePosition(s.After, len(s.Query.Sort))
+	after, err := plan.ParsePosition(s.After, len(s.Query.Sort))
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -89,7 +90,7 @@ func (db *DB) Search(ctx context.Context, s store.Select) (page store.Page, err 
 			page.Records[i] = hits[i].record
 		}
 		if more {
-			page.Next = hits[len(hits)-1].position().bytes()
+			page.Next = hits[len(hits)-1].position().Bytes()
 		}
 		return f.err
 	})
@@ -111,58 +112,4 @@ func (db *DB) Count(ctx context.Context, q *search.Query) (n int, err error) {
 		return f.err
 	})
 	return n, err
-}
-
-// The statements of history: current and superseded versions, newest first.
-const (
-	historyColumns  = "id, version, updated, method, deleted, body, type, rid"
-	sqlCurrentOf    = "SELECT " + historyColumns + " FROM resource WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid) <= (?4, ?5) ORDER BY updated DESC, rid DESC"
-	sqlHistoryOf    = "SELECT " + historyColumns + " FROM history WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid, version) < (?4, ?5, ?6) ORDER BY updated DESC, rid DESC, version DESC"
-	sqlCurrentOne   = "SELECT " + historyColumns + " FROM resource WHERE key = ?1 AND updated >= ?2 AND updated < ?3"
-	sqlHistoryOne   = "SELECT " + historyColumns + " FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?1) AND updated >= ?2 AND updated < ?3 AND version < ?6 ORDER BY version DESC"
-	sqlCountCurrent = "SELECT count(*) FROM resource WHERE type = ? AND updated >= ? AND updated < ?"
-	sqlCountHistory = "SELECT count(*) FROM history WHERE type = ? AND updated >= ? AND updated < ?"
-	sqlCountOne     = "SELECT count(*) FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?) AND updated >= ? AND updated < ?"
-	sqlCountThis    = "SELECT count(*) FROM resource WHERE key = ? AND updated >= ? AND updated < ?"
-)
-
-// place is where a version stands in a history: greater is newer.
-type place struct{ updated, rid, version int64 }
-
-func (p place) before(o place) bool {
-	switch {
-	case p.updated != o.updated:
-		return p.updated < o.updated
-	case p.rid != o.rid:
-		return p.rid < o.rid
-	}
-	return p.version < o.version
-}
-
-// History merges the current versions with the superseded ones, of each type.
-func (db *DB) History(ctx context.Context, s store.HistorySelect) (page store.Page, err error) {
-	after := place{math.MaxInt64, math.MaxInt64, math.MaxInt64}
-	if s.After != nil {
-		d := decoder{text: string(s.After)}
-		after = place{d.int(), d.int(), d.int()}
-		if d.bad || d.text != "" {
-			return store.Page{}, fhir.E("sqlite.History", fhir.Value, "cursor", "not a cursor of this history")
-		}
-	}
-	err = db.read(ctx, "sqlite.History", func(c *conn) error {
-		if err := c.run(sqlPin); err != nil {
-			return err
-		}
-		h := historian{c: c, view: db.dict.view(), since: s.Since.UnixMilli(), until: math.MaxInt64}
-		if !s.Until.IsZero() {
-			h.until = s.Until.UnixMilli()
-		}
-		if s.Total {
-			if page.Total, err = h.total(s); err != nil {
-				return err
-			}
-		}
-		return h.page(&page, s, after)
-	})
-	return page, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"galen/fhir"
+	"galen/store/sqlite/index"
 )
 
 // schemaVersion is what this package writes. Migrations[v] makes version v+1 out
@@ -39,7 +40,7 @@ CREATE TABLE timeline (slot INTEGER, a, b, c INTEGER, rid INTEGER, PRIMARY KEY (
 var migrations = [schemaVersion]string{schema}
 
 // prepare brings the schema up to date, verifies it and loads the dictionary.
-func prepare(c *conn, random io.Reader) (*dict, error) {
+func prepare(c *conn, random io.Reader, qualifiers int) (*index.Dict, error) {
 	version, err := c.int("PRAGMA user_version")
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func prepare(c *conn, random io.Reader) (*dict, error) {
 	if check != 14 {
 		return nil, fhir.E("sqlite.Open", fhir.Unavailable, "", "the store's tables are not those of its version")
 	}
-	return loadDict(c)
+	return loadDict(c, qualifiers)
 }
 
 func migrate(c *conn, from int, random io.Reader) error {
@@ -105,7 +106,7 @@ func (db *DB) connect(cache int) (*conn, error) {
 	if db.opts.Unsynced {
 		synchronous = "NORMAL"
 	}
-	err = c.Exec(fmt.Sprintf(`PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA cache_size = %d;
+	err = c.Exec(fmt.Sprintf(`PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = %s; PRAGMA cache_size = %d;
 		PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;`, synchronous, -cache/1024))
 	if err != nil {
 		c.Close()

@@ -10,6 +10,7 @@ import (
 
 	"galen/fhir"
 	"galen/store"
+	"galen/store/sqlite/index"
 )
 
 // writer is the one goroutine that writes. It takes what waits into one
@@ -19,8 +20,9 @@ type writer struct {
 	db      *DB
 	c       *conn
 	queue   chan *request
-	done    chan error // the result of closing
-	pages   int        // in the WAL
+	done    chan error                 // the result of closing
+	saved   struct{ names, slots int } // how much of the dictionary is on disk
+	pages   int                        // in the WAL
 	check   chan struct{}
 	checked sync.WaitGroup
 }
@@ -29,13 +31,15 @@ type writer struct {
 type request struct {
 	ctx    context.Context
 	writes []store.Write
-	rows   [][]row
+	rows   [][]index.Row
 	blobs  [][]byte
 	result chan error
 }
 
 func newWriter(db *DB, c *conn) *writer {
 	w := &writer{db: db, c: c, queue: make(chan *request, db.opts.GroupCommit), done: make(chan error, 1), check: make(chan struct{}, 1)}
+	v := db.dict.View()
+	w.saved.names, w.saved.slots = len(v.Names()), len(v.Slots())
 	c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
 		w.pages = pages
 		return nil
@@ -56,8 +60,8 @@ func (db *DB) Commit(ctx context.Context, writes []store.Write) error {
 	defer leave()
 	r := &request{ctx: ctx, writes: writes, result: make(chan error, 1)}
 	for _, w := range writes {
-		db.dict.typeID(w.Type)
-		blob, rows := db.dict.encode(w.Type, w.Entries)
+		db.dict.TypeID(w.Type)
+		blob, rows := db.dict.Encode(w.Type, w.Entries)
 		r.blobs, r.rows = append(r.blobs, blob), append(r.rows, rows)
 	}
 	select {
@@ -148,7 +152,7 @@ func (w *writer) transaction(group []*request, results []error) error {
 	if err := w.c.run("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	saved, err := w.db.dict.save(w.c)
+	saved, err := w.save()
 	for i := 0; i < len(group) && err == nil; i++ {
 		results[i], err = w.savepoint(group[i], len(group) > 1)
 	}
@@ -212,10 +216,10 @@ func (w *writer) apply(r *request) error {
 
 func (w *writer) stored(key fhir.Key) (s stored, err error) {
 	const sql = "SELECT rid, id, version, updated, entries, type FROM resource WHERE key = ?"
-	err = w.c.each(sql, []any{w.db.dict.exact(key.String())}, func(row *sqlite3.Stmt) bool {
+	err = w.c.each(sql, []any{w.db.dict.Exact(key.String())}, func(row *sqlite3.Stmt) bool {
 		s.rid = row.ColumnInt64(0)
 		s.header = fhir.Header{
-			Key:         fhir.Key{Type: w.db.dict.view().names[row.ColumnInt64(5)], ID: row.ColumnText(1)},
+			Key:         fhir.Key{Type: w.db.dict.View().Names()[row.ColumnInt64(5)], ID: row.ColumnText(1)},
 			Version:     row.ColumnInt64(2),
 			LastUpdated: time.UnixMilli(row.ColumnInt64(3)).UTC(),
 		}
@@ -274,7 +278,7 @@ func (w *writer) write(r *request, i int, old stored) error {
 		body = nil
 	}
 	if old.rid == 0 {
-		args := []any{w.db.dict.exact(x.Key.String()), w.db.dict.typeID(x.Type), x.ID, x.Version, x.LastUpdated.UnixMilli(), int(x.Method), x.Deleted, blob, body}
+		args := []any{w.db.dict.Exact(x.Key.String()), w.db.dict.TypeID(x.Type), x.ID, x.Version, x.LastUpdated.UnixMilli(), int(x.Method), x.Deleted, blob, body}
 		if err := w.c.each(sqlInsert, args, nil); err != nil {
 			return err
 		}
@@ -287,7 +291,7 @@ func (w *writer) write(r *request, i int, old stored) error {
 	if err := w.c.each(sqlUpdate, args, nil); err != nil {
 		return err
 	}
-	before, err := w.db.dict.decodeRows(x.Type, old.blob)
+	before, err := w.db.dict.DecodeRows(x.Type, old.blob)
 	if err != nil {
 		return err
 	}
@@ -298,12 +302,12 @@ func (w *writer) write(r *request, i int, old stored) error {
 }
 
 // except are the rows of a that b has not.
-func except(a, b []row) []row {
-	have := make(map[row]bool, len(b))
+func except(a, b []index.Row) []index.Row {
+	have := make(map[index.Row]bool, len(b))
 	for _, r := range b {
 		have[r] = true
 	}
-	var rest []row
+	var rest []index.Row
 	for _, r := range a {
 		if !have[r] {
 			rest = append(rest, r)
@@ -315,31 +319,31 @@ func except(a, b []row) []row {
 // The statements for the rows of each table.
 var (
 	insertRow = [...]string{
-		valueTable:    "INSERT INTO value VALUES (?, ?, ?)",
-		spanTable:     "INSERT INTO span VALUES (?, ?, ?, ?)",
-		codedTable:    "INSERT INTO coded VALUES (?, ?, ?, ?)",
-		timelineTable: "INSERT INTO timeline VALUES (?, ?, ?, ?, ?)",
+		index.ValueTable:    "INSERT INTO value VALUES (?, ?, ?)",
+		index.SpanTable:     "INSERT INTO span VALUES (?, ?, ?, ?)",
+		index.CodedTable:    "INSERT INTO coded VALUES (?, ?, ?, ?)",
+		index.TimelineTable: "INSERT INTO timeline VALUES (?, ?, ?, ?, ?)",
 	}
 	deleteRow = [...]string{
-		valueTable:    "DELETE FROM value WHERE slot = ? AND a = ? AND rid = ?",
-		spanTable:     "DELETE FROM span WHERE slot = ? AND a = ? AND b = ? AND rid = ?",
-		codedTable:    "DELETE FROM coded WHERE slot = ? AND a = ? AND b = ? AND rid = ?",
-		timelineTable: "DELETE FROM timeline WHERE slot = ? AND a = ? AND b = ? AND c = ? AND rid = ?",
+		index.ValueTable:    "DELETE FROM value WHERE slot = ? AND a = ? AND rid = ?",
+		index.SpanTable:     "DELETE FROM span WHERE slot = ? AND a = ? AND b = ? AND rid = ?",
+		index.CodedTable:    "DELETE FROM coded WHERE slot = ? AND a = ? AND b = ? AND rid = ?",
+		index.TimelineTable: "DELETE FROM timeline WHERE slot = ? AND a = ? AND b = ? AND c = ? AND rid = ?",
 	}
 )
 
-func (w *writer) rows(statements [4]string, rows []row, rid int64) error {
+func (w *writer) rows(statements [4]string, rows []index.Row, rid int64) error {
 	for _, r := range rows {
 		var args []any
-		switch r.table {
-		case valueTable:
-			args = []any{r.slot, r.a, rid}
-		case spanTable, codedTable:
-			args = []any{r.slot, r.a, r.b, rid}
-		case timelineTable:
-			args = []any{r.slot, r.a, r.b, r.c, rid}
+		switch r.Table {
+		case index.ValueTable:
+			args = []any{r.Slot, r.A, rid}
+		case index.SpanTable, index.CodedTable:
+			args = []any{r.Slot, r.A, r.B, rid}
+		case index.TimelineTable:
+			args = []any{r.Slot, r.A, r.B, r.C, rid}
 		}
-		if err := w.c.each(statements[r.table], args, nil); err != nil {
+		if err := w.c.each(statements[r.Table], args, nil); err != nil {
 			return err
 		}
 	}

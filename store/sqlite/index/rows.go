@@ -1,4 +1,4 @@
-package sqlite
+package index
 
 import (
 	"encoding/binary"
@@ -11,42 +11,43 @@ import (
 	"galen/fhir/search"
 )
 
-// The index tables, all clustered by their columns with the resource's row id
-// last, so that each lookup is one walk:
+// Table is one of the index tables, all clustered by their columns with the
+// resource's row id last, so that each lookup is one walk:
 //
 //	value    (slot, a, rid)        equality and prefixes
-//	span     (slot, a, b, rid)     intervals from a to b: dates, numbers
+//	span     (slot, a, b, rid)     numbers from a to b; dates until a, from b
 //	coded    (slot, a, b, rid)     code a, newest first by b
 //	timeline (slot, a, b, c, rid)  patient a, code b, newest first by c
 //
-// A resource of a type in codedTypes has a coded row for each of its codes, and
+// A resource of a type in CodedTypes has a coded row for each of its codes, and
 // timeline rows in place of the value rows of its patients.
-type table uint8
+type Table uint8
 
+// The index tables.
 const (
-	valueTable table = iota
-	spanTable
-	codedTable
-	timelineTable
+	ValueTable    Table = iota // value
+	SpanTable                  // span
+	CodedTable                 // coded
+	TimelineTable              // timeline
 )
 
-// row is one index row. Rows are comparable.
-type row struct {
-	table   table
-	slot    int64
-	a, b, c cell
+// Row is one index row. Rows are comparable.
+type Row struct {
+	Table   Table
+	Slot    int64
+	A, B, C Cell
 }
 
-// codedParam names the parameters of a type that its coded and timeline rows are
+// CodedParam names the parameters of a type that its coded and timeline rows are
 // made of.
-type codedParam struct{ code, date string }
+type CodedParam struct{ Code, Date string }
 
-// patientParam is the parameter whose references timeline rows replace.
-const patientParam = "patient"
+// PatientParam is the parameter whose references timeline rows replace.
+const PatientParam = "patient"
 
-// codedTypes are the types that are asked for by code, newest first, and grow
+// CodedTypes are the types that are asked for by code, newest first, and grow
 // large.
-var codedTypes = map[string]codedParam{
+var CodedTypes = map[string]CodedParam{
 	"AllergyIntolerance":       {"code", "date"},
 	"Composition":              {"type", "date"},
 	"Condition":                {"code", "onset-date"},
@@ -63,11 +64,11 @@ var codedTypes = map[string]codedParam{
 }
 
 const (
-	maxString  = 32                                       // bytes of a string that stand in its row
-	noDate     = math.MaxInt64                            // the place in time of a resource without date: last
-	narrowDate = int64(25 * time.Hour / time.Microsecond) // a day, with one that is longer by the clock
+	MaxString  = 32                                       // bytes of a string that stand in its row
+	NoDate     = math.MaxInt64                            // the place in time of a resource without date: last
+	NarrowDate = int64(25 * time.Hour / time.Microsecond) // a day, with one that is longer by the clock
 	maxLines   = 256                                      // timeline rows of one resource
-	topKey     = "~~"                                     // above every sort key of a number
+	TopKey     = "~~"                                     // above every sort key of a number
 )
 
 // record is one value of a resource with the slot it is in.
@@ -76,8 +77,8 @@ type record struct {
 	value search.Value
 }
 
-// encode makes a resource's entries record and its index rows.
-func (d *dict) encode(typ string, entries []search.Entry) (blob []byte, rows []row) {
+// Encode makes a resource's entries record and its index rows.
+func (d *Dict) Encode(typ string, entries []search.Entry) (blob []byte, rows []Row) {
 	records, payloads := d.records(typ, entries)
 	for i, r := range records {
 		blob = binary.AppendUvarint(blob, uint64(r.slot))
@@ -86,9 +87,9 @@ func (d *dict) encode(typ string, entries []search.Entry) (blob []byte, rows []r
 	return blob, d.rows(typ, records)
 }
 
-// decodeRows makes the index rows that a stored entries record led to.
-func (d *dict) decodeRows(typ string, blob []byte) ([]row, error) {
-	v := d.view()
+// DecodeRows makes the index rows that a stored entries record led to.
+func (d *Dict) DecodeRows(typ string, blob []byte) ([]Row, error) {
+	v := d.View()
 	all := decoder{text: string(blob), names: v.names}
 	var records []record
 	for all.text != "" && !all.bad {
@@ -104,7 +105,7 @@ func (d *dict) decodeRows(typ string, blob []byte) ([]row, error) {
 }
 
 // records gathers the parameters of each distinct value and finds its slot.
-func (d *dict) records(typ string, entries []search.Entry) (records []record, payloads []string) {
+func (d *Dict) records(typ string, entries []search.Entry) (records []record, payloads []string) {
 	private := map[string]bool{} // parameters whose texts name people: displays of references
 	for _, e := range entries {
 		if _, ok := e.Value.(search.Reference); ok {
@@ -133,8 +134,8 @@ func (d *dict) records(typ string, entries []search.Entry) (records []record, pa
 		slices.Sort(set)
 		k := kindOf(values[payload], private[set[0]])
 		k.typ = typ
-		if ref, ok := values[payload].(search.Reference); ok && lined && ref.ID != "" && slices.Contains(set, patientParam) {
-			k.kind = kindLined
+		if ref, ok := values[payload].(search.Reference); ok && lined && ref.ID != "" && slices.Contains(set, PatientParam) {
+			k.kind = KindLined
 		}
 		sets := []string{strings.Join(set, ",")}
 		if crowded {
@@ -151,8 +152,8 @@ func (d *dict) records(typ string, entries []search.Entry) (records []record, pa
 // lined decides whether a resource's patients go to timeline. One that has codes
 // and yet cannot be put on a timeline marks its type, so that nobody relies on
 // timelines to be complete.
-func (d *dict) lined(typ string, entries []search.Entry) bool {
-	rule, ok := codedTypes[typ]
+func (d *Dict) lined(typ string, entries []search.Entry) bool {
+	rule, ok := CodedTypes[typ]
 	if !ok {
 		return false
 	}
@@ -160,22 +161,22 @@ func (d *dict) lined(typ string, entries []search.Entry) bool {
 	for _, e := range entries {
 		switch v := e.Value.(type) {
 		case search.Token:
-			if e.Param == rule.code {
+			if e.Param == rule.Code {
 				codes++
 			}
 		case search.Reference:
-			if e.Param == patientParam && v.ID != "" {
+			if e.Param == PatientParam && v.ID != "" {
 				patients++
 				regular = regular && v.URL == ""
 			}
 		}
-		if e.Param == rule.date {
+		if e.Param == rule.Date {
 			date, ok := e.Value.(search.Date)
 			regular = regular && ok && date.Low <= date.High
 		}
 	}
 	if codes > 0 && (!regular || codes*max(patients, 1) > maxLines) {
-		d.slot(slotKey{typ: typ, params: rule.code, kind: kindUncoded})
+		d.slot(slotKey{typ: typ, params: rule.Code, kind: KindUncoded})
 		return false
 	}
 	return codes > 0 && patients > 0
@@ -185,62 +186,62 @@ func (d *dict) lined(typ string, entries []search.Entry) bool {
 func kindOf(v search.Value, private bool) (k slotKey) {
 	switch v := v.(type) {
 	case search.Token:
-		k.kind, k.qualifier = kindToken, v.System
+		k.kind, k.qualifier = KindToken, v.System
 		if v.Folded {
-			k.kind = kindFolded
+			k.kind = KindFolded
 		}
 	case search.Text:
-		k.kind, k.qualifier = kindText, v.Norm
+		k.kind, k.qualifier = KindText, v.Norm
 		if private {
-			k.qualifier = overflow
+			k.qualifier = Overflow
 		}
 	case search.TypedIdentifier:
-		k.kind = kindTyped
+		k.kind = KindTyped
 	case search.String:
-		k.kind = kindString
+		k.kind = KindString
 	case search.Date:
-		k.kind = kindLongDate
+		k.kind = KindLongDate
 		if narrow(v.Period) {
-			k.kind = kindDate
+			k.kind = KindDate
 		}
 	case search.Number:
-		k.kind = kindRange
+		k.kind = KindRange
 		if point(v.Range) {
-			k.kind = kindNumber
+			k.kind = KindNumber
 		}
 	case search.Quantity:
-		k.kind = kindQuantities
+		k.kind = KindQuantities
 		if point(v.Range) {
-			k.kind = kindQuantity
+			k.kind = KindQuantity
 		}
 	case search.Reference:
-		k.kind = kindReference
+		k.kind = KindReference
 	case search.URI:
-		k.kind, k.qualifier = kindURI, v.URI
+		k.kind, k.qualifier = KindURI, v.URI
 	case search.Position:
-		k.kind = kindPosition
+		k.kind = KindPosition
 	case search.Composite:
-		k.kind = kindComposite
+		k.kind = KindComposite
 	}
 	return k
 }
 
 func narrow(p fhir.Period) bool {
-	return p.High >= p.Low && uint64(p.High)-uint64(p.Low) <= uint64(narrowDate)
+	return p.High >= p.Low && uint64(p.High)-uint64(p.Low) <= uint64(NarrowDate)
 }
 
 func point(r search.Range) bool { return !r.OpenLow && !r.OpenHigh && r.Low.Equal(r.High) }
 
 // rows are the index rows of a resource: each once.
-func (d *dict) rows(typ string, records []record) []row {
-	v := d.view()
-	rows := make([]row, 0, len(records)+8)
+func (d *Dict) rows(typ string, records []record) []Row {
+	v := d.View()
+	rows := make([]Row, 0, len(records)+8)
 	for _, r := range records {
 		rows = d.plainRows(rows, &v.slots[r.slot], r.value)
 	}
 	rows = v.codedRows(rows, typ, records)
-	seen := make(map[row]bool, len(rows))
-	return slices.DeleteFunc(rows, func(r row) bool {
+	seen := make(map[Row]bool, len(rows))
+	return slices.DeleteFunc(rows, func(r Row) bool {
 		again := seen[r]
 		seen[r] = true
 		return again
@@ -248,51 +249,51 @@ func (d *dict) rows(typ string, records []record) []row {
 }
 
 // plainRows are the rows of one value.
-func (d *dict) plainRows(rows []row, s *slot, v search.Value) []row {
-	value := func(c cell) { rows = append(rows, row{table: valueTable, slot: s.id, a: c}) }
+func (d *Dict) plainRows(rows []Row, s *Slot, v search.Value) []Row {
+	value := func(c Cell) { rows = append(rows, Row{Table: ValueTable, Slot: s.ID, A: c}) }
 	switch v := v.(type) {
 	case search.Token:
-		value(d.exact(v.Code))
+		value(d.Exact(v.Code))
 	case search.Text:
-		if s.qualifier != overflow {
-			value(cell{})
+		if s.Qualifier != Overflow {
+			value(Cell{})
 			break
 		}
 		for word := range strings.SplitSeq(v.Norm, " ") {
-			value(textCell(cut(word, inline)))
+			value(TextCell(Cut(word, Inline)))
 		}
 	case search.TypedIdentifier:
-		value(d.exact(typed(v.System, v.Code, v.Value)))
+		value(d.Exact(Typed(v.System, v.Code, v.Value)))
 	case search.String:
-		value(textCell(cut(v.Norm, maxString)))
+		value(TextCell(Cut(v.Norm, MaxString)))
 	case search.Date:
-		rows = append(rows, row{table: spanTable, slot: s.id, a: intCell(int64(v.Low)), b: intCell(int64(v.High))})
+		rows = append(rows, Row{Table: SpanTable, Slot: s.ID, A: IntCell(int64(v.High)), B: IntCell(int64(v.Low))})
 	case search.Number:
-		rows = append(rows, spanRow(s.id, v.Range))
+		rows = append(rows, spanRow(s.ID, v.Range))
 	case search.Quantity:
-		rows = append(rows, spanRow(s.id, v.Range))
+		rows = append(rows, spanRow(s.ID, v.Range))
 		if v.CanonicalUnit != "" {
-			k := slotKey{typ: s.typ, params: strings.Join(s.params[0], ","), qualifier: v.CanonicalUnit, kind: kindCanonicals}
+			k := slotKey{typ: s.Type, params: strings.Join(s.Params[0], ","), qualifier: v.CanonicalUnit, kind: KindCanonicals}
 			if point(v.Canonical) {
-				k.kind = kindCanonical
+				k.kind = KindCanonical
 			}
 			rows = append(rows, spanRow(d.slot(k), v.Canonical))
 		}
 	case search.Reference:
-		if v.ID != "" && s.kind != kindLined {
-			value(d.exact(v.Key.String()))
+		if v.ID != "" && s.Kind != KindLined {
+			value(d.Exact(v.Key.String()))
 		}
 		if v.URL != "" || v.ID == "" {
-			value(d.exact(urlText(v.URL)))
+			value(d.Exact(URLText(v.URL)))
 		}
 	case search.URI:
-		if s.qualifier == overflow {
-			value(d.exact(v.URI))
+		if s.Qualifier == Overflow {
+			value(d.Exact(v.URI))
 		} else {
-			value(cell{})
+			value(Cell{})
 		}
 	case search.Position:
-		value(realCell(v.Latitude))
+		value(RealCell(v.Latitude))
 	case search.Composite:
 		value(d.first(v.Parts))
 	}
@@ -300,16 +301,16 @@ func (d *dict) plainRows(rows []row, s *slot, v search.Value) []row {
 }
 
 // first is the cell of a composite's first part, by which it is looked up.
-func (d *dict) first(parts []search.Value) cell {
+func (d *Dict) first(parts []search.Value) Cell {
 	if len(parts) > 0 {
 		if t, ok := parts[0].(search.Token); ok {
-			return d.exact(t.Code)
+			return d.Exact(t.Code)
 		}
 	}
-	return cell{}
+	return Cell{}
 }
 
-func spanRow(slot int64, r search.Range) row {
+func spanRow(slot int64, r search.Range) Row {
 	low, high := "", "~"
 	if !r.OpenLow {
 		low = r.Low.SortKey()
@@ -317,12 +318,12 @@ func spanRow(slot int64, r search.Range) row {
 	if !r.OpenHigh {
 		high = r.High.SortKey()
 	}
-	return row{table: spanTable, slot: slot, a: textCell(low), b: textCell(high)}
+	return Row{Table: SpanTable, Slot: slot, A: TextCell(low), B: TextCell(high)}
 }
 
 // codedRows are the coded and timeline rows of a resource.
-func (v view) codedRows(rows []row, typ string, records []record) []row {
-	rule, ok := codedTypes[typ]
+func (v View) codedRows(rows []Row, typ string, records []record) []Row {
+	rule, ok := CodedTypes[typ]
 	if !ok {
 		return rows
 	}
@@ -330,27 +331,27 @@ func (v view) codedRows(rows []row, typ string, records []record) []row {
 	if !regular {
 		return rows
 	}
-	coded, line := kindLongCoded, kindLongLine
+	coded, line := KindLongCoded, KindLongLine
 	if short {
-		coded, line = kindCoded, kindLine
+		coded, line = KindCoded, KindLine
 	}
 	for _, r := range records {
 		code, ok := r.value.(search.Token)
-		set := v.slots[r.slot].params[0]
-		if !ok || !slices.Contains(set, rule.code) {
+		set := v.slots[r.slot].Params[0]
+		if !ok || !slices.Contains(set, rule.Code) {
 			continue
 		}
 		params := strings.Join(set, ",")
-		id := v.dict.slot(slotKey{typ: typ, params: params, kind: coded, qualifier: code.System})
-		rows = append(rows, row{codedTable, id, v.exact(code.Code), intCell(when), cell{}})
+		id := v.Dict.slot(slotKey{typ: typ, params: params, kind: coded, qualifier: code.System})
+		rows = append(rows, Row{CodedTable, id, v.Exact(code.Code), IntCell(when), Cell{}})
 		for _, p := range records {
 			s := &v.slots[p.slot]
-			if s.kind != kindLined {
+			if s.Kind != KindLined {
 				continue
 			}
 			patient := p.value.(search.Reference)
-			id := v.dict.slot(slotKey{typ: typ, params: strings.Join(s.params[0], ",") + "|" + params, kind: line})
-			rows = append(rows, row{timelineTable, id, v.exact(patient.Key.String()), v.exact(code.Code), intCell(when)})
+			id := v.Dict.slot(slotKey{typ: typ, params: strings.Join(s.Params[0], ",") + "|" + params, kind: line})
+			rows = append(rows, Row{TimelineTable, id, v.Exact(patient.Key.String()), v.Exact(code.Code), IntCell(when)})
 		}
 	}
 	return rows
@@ -359,11 +360,11 @@ func (v view) codedRows(rows []row, typ string, records []record) []row {
 // moment is where a resource stands in time, newest first: the complement of its
 // latest end, as search.SortKey descending has it. Short says that it has one
 // short date or none; regular that it has nothing but dates there.
-func moment(v view, rule codedParam, records []record) (when int64, short, regular bool) {
-	when, dates := noDate, 0
+func moment(v View, rule CodedParam, records []record) (when int64, short, regular bool) {
+	when, dates := NoDate, 0
 	short = true
 	for _, r := range records {
-		if !slices.Contains(v.slots[r.slot].params[0], rule.date) {
+		if !slices.Contains(v.slots[r.slot].Params[0], rule.Date) {
 			continue
 		}
 		d, ok := r.value.(search.Date)
@@ -377,9 +378,11 @@ func moment(v view, rule codedParam, records []record) (when int64, short, regul
 	return when, short, true
 }
 
-func cut(s string, n int) string { return s[:min(len(s), n)] }
+// Cut is at most the first n bytes of s.
+func Cut(s string, n int) string { return s[:min(len(s), n)] }
 
-func typed(system, code, value string) string { return system + "\x00" + code + "\x00" + value }
+// Typed is the text of an identifier with its type: a value of :of-type.
+func Typed(system, code, value string) string { return system + "\x00" + code + "\x00" + value }
 
-// urlText keeps a URL from looking like a key.
-func urlText(url string) string { return " " + url }
+// URLText keeps a URL from looking like a key.
+func URLText(url string) string { return " " + url }

@@ -1,4 +1,4 @@
-package sqlite
+package index
 
 import (
 	"encoding/binary"
@@ -34,7 +34,7 @@ const (
 )
 
 // encoder appends values; strings of a private text are not interned.
-type encoder struct{ d *dict }
+type encoder struct{ d *Dict }
 
 func (e encoder) value(b []byte, v search.Value, private bool) []byte {
 	switch v := v.(type) {
@@ -258,9 +258,9 @@ func (d *decoder) value() search.Value {
 	return nil
 }
 
-// decodeEntries reads the entries of the parameters that want holds; of all if
+// DecodeEntries reads the entries of the parameters that want holds; of all if
 // it is nil.
-func (v view) decodeEntries(record []byte, want map[string]bool) ([]search.Entry, error) {
+func (v View) DecodeEntries(record []byte, want map[string]bool) ([]search.Entry, error) {
 	d := decoder{text: string(record), names: v.names}
 	var entries []search.Entry
 	for d.text != "" && !d.bad {
@@ -270,7 +270,7 @@ func (v view) decodeEntries(record []byte, want map[string]bool) ([]search.Entry
 			return nil, errEntries
 		}
 		var value search.Value
-		for _, p := range v.slots[id].params[0] {
+		for _, p := range v.slots[id].Params[0] {
 			if want != nil && !want[p] {
 				continue
 			}

@@ -1,0 +1,89 @@
+package sqlite
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"galen/store/sqlite/plan"
+)
+
+// stream is the head of a merged walk.
+type stream struct {
+	cur      cursor
+	key, rid int64
+	text     string // instead of key, in a walk by text
+}
+
+// heads are the streams of a walk that are not at their end.
+type heads struct {
+	list []*stream
+	down bool // by text descending
+}
+
+// first is the stream to take from next.
+func (h heads) first() *stream {
+	return slices.MinFunc(h.list, func(a, b *stream) int {
+		c := strings.Compare(a.text, b.text)
+		if h.down {
+			c = -c
+		}
+		return cmp.Or(c, cmp.Compare(a.key, b.key), cmp.Compare(a.rid, b.rid))
+	})
+}
+
+// merge yields the rows of a walk, neighbours of one resource once.
+func (f *finder) merge(w plan.Walk, yield func(s *stream) bool) {
+	for _, rid := range w.IDs {
+		if f.err != nil || !yield(&stream{rid: rid}) {
+			return
+		}
+	}
+	h := heads{down: len(f.q.Sort) > 0 && f.q.Sort[0].Descending}
+	defer func() {
+		for _, s := range h.list {
+			if err := s.cur.stop(); err != nil {
+				f.fail(err)
+			}
+		}
+	}()
+	for _, s := range w.Streams {
+		cur, err := f.c.query(s.SQL, s.Args...)
+		if err != nil {
+			f.fail(err)
+			return
+		}
+		h.list = append(h.list, &stream{cur: cur})
+	}
+	h.list = slices.DeleteFunc(h.list, func(s *stream) bool { return !f.advance(s, w) })
+	for last := (stream{rid: -1}); len(h.list) > 0 && f.err == nil; {
+		s := h.first()
+		if s.rid != last.rid || w.Values && (s.key != last.key || s.text != last.text) {
+			if last = *s; !yield(s) {
+				return
+			}
+		}
+		if !f.advance(s, w) {
+			h.list = slices.DeleteFunc(h.list, func(o *stream) bool { return o == s })
+		}
+	}
+}
+
+// advance moves to a stream's next row; at the end it stops the statement.
+func (f *finder) advance(s *stream, w plan.Walk) bool {
+	if !s.cur.Step() {
+		if err := s.cur.stop(); err != nil {
+			f.fail(err)
+		}
+		return false
+	}
+	switch {
+	case w.Text:
+		s.text, s.rid = s.cur.ColumnText(0), s.cur.ColumnInt64(1)
+	case w.Keyed:
+		s.key, s.rid = s.cur.ColumnInt64(0), s.cur.ColumnInt64(1)
+	default:
+		s.rid = s.cur.ColumnInt64(0)
+	}
+	return true
+}
