@@ -19,6 +19,7 @@ const (
 	Required                  // something that must be there is missing
 	Value                     // a value out of its type or range
 	CodeInvalid               // a code that its required binding does not hold
+	Invariant                 // a rule of R4 or of a profile that relates elements does not hold
 	NotSupported              // understood, and not offered here
 	Unprocessable             // against a profile or a rule of this server
 	NotFound                  // never existed, or is hidden from the caller
@@ -53,6 +54,7 @@ var kinds = [kindCount]struct {
 	Required:      {"required", http.StatusBadRequest, "required"},
 	Value:         {"bad value", http.StatusBadRequest, "value"},
 	CodeInvalid:   {"bad code", http.StatusBadRequest, "code-invalid"},
+	Invariant:     {"invariant broken", http.StatusUnprocessableEntity, "invariant"},
 	NotSupported:  {"not supported", http.StatusBadRequest, "not-supported"},
 	Unprocessable: {"unprocessable", http.StatusUnprocessableEntity, "business-rule"},
 	NotFound:      {"not found", http.StatusNotFound, "not-found"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -40,6 +41,7 @@ type options struct {
 	models  string
 	baseURL string // without /fhir and without a slash at its end; "" for none
 	library string // ONNX Runtime
+	level   string // of validation on write; "" is base
 }
 
 func commonFlags() []cli.Flag {
@@ -47,12 +49,13 @@ func commonFlags() []cli.Flag {
 		text("store", "sqlite", "where resources live: sqlite"),
 		text("models", "", "directory of further models"),
 		text("base-url", "", "absolute URL of the server as clients see it, without /fhir"),
+		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets)"),
 		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
 	}
 }
 
 func optionsOf(c *cli.Command) options {
-	return options{c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime")}
+	return options{c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation")}
 }
 
 // auditDir is where the audit log lies in the data directory.
@@ -90,6 +93,7 @@ func newResourceID() string {
 
 // tables are the immutable definitions that many packages share.
 type tables struct {
+	engine *path.Engine
 	defs   *spec.Definitions
 	units  *ucum.Table
 	index  *index.Indexer
@@ -105,8 +109,8 @@ func loadTables(base string) (tables, error) {
 	if err != nil {
 		return tables{}, err
 	}
-	t := tables{defs: defs, units: units}
-	if t.index, err = index.New(defs, path.New(defs, units), units, index.Options{Base: base, Zone: time.UTC}); err != nil {
+	t := tables{defs: defs, units: units, engine: path.New(defs, units)}
+	if t.index, err = index.New(defs, t.engine, units, index.Options{Base: base, Zone: time.UTC}); err != nil {
 		return tables{}, err
 	}
 	t.parser = parse.New(defs, units, parse.Options{
@@ -150,12 +154,24 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
+	validator, err := newValidator(t, o.level)
+	if err != nil {
+		return nil, err
+	}
 	a.rest = rest.New(rest.Config{
-		Defs: t.defs, Parser: t.parser, Validator: validate.New(t.defs), Store: a.store, Audits: audits, Index: t.index,
+		Defs: t.defs, Parser: t.parser, Validator: validator, Store: a.store, Audits: audits, Index: t.index,
 		Policies: engine, Audit: log, Now: time.Now, Started: time.Now(), Version: version,
 		Limits: rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
 	})
 	return a, a.openHooks(ctx, o, t, engine, log)
+}
+
+func newValidator(t tables, name string) (*validate.Validator, error) {
+	level, ok := validate.ParseLevel(cmp.Or(name, "base"))
+	if !ok {
+		return nil, errors.New("--validation must be none, base or strict")
+	}
+	return validate.New(t.defs, t.engine, level)
 }
 
 func (a *app) openStore(t tables, dir string) (*store.Store, error) {

@@ -12,6 +12,7 @@
 package spec
 
 import (
+	"maps"
 	"slices"
 )
 
@@ -38,6 +39,9 @@ func (d *Definitions) IsResource(name string) bool {
 	t, ok := d.types[name]
 	return ok && t.Kind == ResourceKind && !t.Abstract
 }
+
+// TypeNames are the names of all types that Type finds, sorted.
+func (d *Definitions) TypeNames() []string { return slices.Sorted(maps.Keys(d.types)) }
 
 // Type finds a type by name: a resource type ("Patient"), a data type
 // ("HumanName", "code"), a backbone by its path ("Patient.contact"), or one of

@@ -5,6 +5,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/path"
 	"galen/fhir/spec"
 )
 
@@ -46,9 +47,25 @@ func (c *checker) extension(n jsontree.Node, at string) {
 	}
 }
 
+// tolerated is the severity of what R4's own examples break.
+func (c *checker) tolerated() fhir.Severity {
+	if c.level == Strict {
+		return fhir.SeverityError
+	}
+	return fhir.Warning
+}
+
+// narrative keeps txt-1 and txt-2: HTML that neither runs nor loads, with
+// content (https://hl7.org/fhir/R4/narrative.html).
+func (c *checker) narrative(n jsontree.Node, at string) {
+	if ok, known := path.TypedItem("xhtml", n).Narrative(); known && !ok {
+		c.add(c.tolerated(), fhir.Invariant, at, "txt-1, txt-2: a narrative is HTML formatting with content, without scripts, forms, frames or events")
+	}
+}
+
 // reference: a literal reference should name a type that the element allows
-// (https://hl7.org/fhir/R4/references.html). It is a warning: official examples
-// break it (DeviceMetric.parent refers to a DeviceDefinition).
+// (https://hl7.org/fhir/R4/references.html). An official example breaks it:
+// DeviceMetric.parent refers to a DeviceDefinition.
 func (c *checker) reference(n jsontree.Node, e *spec.Element, at string) {
 	ref := fhir.ParseReference(n.Get("reference").Text())
 	if ref.Key.Type == "" || ref.Base != "" || !c.defs.IsResource(ref.Key.Type) {
@@ -62,7 +79,7 @@ func (c *checker) reference(n jsontree.Node, e *spec.Element, at string) {
 			return
 		}
 	}
-	c.add(fhir.Warning, fhir.Value, at+".reference", "refers to a type that R4 does not allow here")
+	c.add(c.tolerated(), fhir.Value, at+".reference", "refers to a type that R4 does not allow here")
 }
 
 // coding: under a required binding, a code of a system that R4 lists must be in

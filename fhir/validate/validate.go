@@ -1,43 +1,81 @@
 // Package validate says whether a resource is FHIR R4: known elements, JSON
-// shapes, cardinality, primitive formats, required codes and reference targets
-// (https://hl7.org/fhir/R4/validation.html).
+// shapes, cardinality, primitive formats, required codes, reference targets and
+// invariants (https://hl7.org/fhir/R4/validation.html).
 //
 // Findings name the element by its FHIRPath and never repeat a value. Their
-// number is bounded, and so is the time: every part is visited once.
+// number is bounded, and so is the time: every part is visited once, every
+// invariant has limited steps.
 //
-// It does not evaluate invariants or profiles, resolve references or look
-// values up in external code systems.
+// It knows no profiles, resolves no references outside the resource and looks
+// nothing up in external code systems.
 package validate
 
 import (
+	"slices"
 	"strconv"
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/path"
 	"galen/fhir/spec"
 )
 
 // maxIssues is how many findings are listed: enough to act on.
 const maxIssues = 100
 
-// Validator holds the definitions. It is immutable and safe for concurrent use.
-type Validator struct{ defs *spec.Definitions }
+// Level is how much is asked of a resource.
+type Level uint8
 
-// New returns a Validator against R4.
-func New(defs *spec.Definitions) *Validator { return &Validator{defs} }
+// The levels. What R4's own examples break is an error from Strict on, and a
+// warning below: references to other types than an element names, and
+// narratives beyond the rules (txt-1, txt-2).
+const (
+	Base   Level = iota // structure, formats, required codes, invariants that are errors
+	Strict              // and the warnings of R4: invariants of that severity
+	None                // nothing but a resource type of R4
+)
+
+// ParseLevel reads "none", "base" or "strict".
+func ParseLevel(name string) (Level, bool) {
+	i := slices.Index([]string{"base", "strict", "none"}, name)
+	return Level(max(i, 0)), i >= 0
+}
+
+// Validator holds the definitions and the compiled invariants. It is immutable
+// and safe for concurrent use.
+type Validator struct {
+	defs  *spec.Definitions
+	level Level
+	rules map[string]typeRules // by type name
+}
+
+// New returns a Validator against R4. The error, of Kind Internal, means that
+// the definitions hold an invariant that does not compile.
+func New(defs *spec.Definitions, engine *path.Engine, level Level) (*Validator, error) {
+	rules, err := compile(defs, engine, level)
+	if err != nil {
+		return nil, err
+	}
+	return &Validator{defs, level, rules}, nil
+}
 
 // Validate lists what is wrong with a resource, nil if nothing is. Kinds are
-// Invalid (structure), Required (cardinality), Value (format) and CodeInvalid
-// (required bindings); a Warning does not make it invalid.
+// Invalid (structure), Required (cardinality), Value (format), CodeInvalid
+// (required bindings) and Invariant; a Warning does not make it invalid.
 func (v *Validator) Validate(r fhir.Resource) fhir.Issues {
-	c := checker{defs: v.defs}
-	c.resource(r.Root(), r.Type)
+	c := checker{Validator: v, whole: r}
+	if v.level == None {
+		c.resourceType(r.Root(), r.Type)
+	} else {
+		c.resource(r.Root(), r.Type)
+	}
 	return c.issues
 }
 
 // checker is one validation.
 type checker struct {
-	defs   *spec.Definitions
+	*Validator
+	whole  fhir.Resource
 	issues fhir.Issues
 }
 
@@ -57,24 +95,32 @@ func (c *checker) resource(n jsontree.Node, at string) {
 		c.fail(fhir.Invalid, at, "a resource must be an object")
 		return
 	}
+	if t, ok := c.resourceType(n, at); ok && c.object(n, t, at, true) {
+		c.hold(n, t.Name, c.rules[t.Name].own, at)
+	}
+}
+
+func (c *checker) resourceType(n jsontree.Node, at string) (*spec.Type, bool) {
 	name := n.Get("resourceType")
 	t, ok := c.defs.Type(name.Text())
 	if name.Kind() != jsontree.String || !ok || t.Kind != spec.ResourceKind || t.Abstract {
 		c.fail(fhir.Invalid, at+".resourceType", "not a resource type of R4")
-		return
+		return nil, false
 	}
-	c.object(n, t, at, true)
+	return t, true
 }
 
-// object checks the members of a resource or complex value.
-func (c *checker) object(n jsontree.Node, t *spec.Type, at string, isResource bool) {
+// object checks the members of a resource or complex value and reports whether
+// they are as R4 asks: only then rules that relate them have a meaning.
+func (c *checker) object(n jsontree.Node, t *spec.Type, at string, isResource bool) bool {
+	before := len(c.issues)
 	if n.Kind() != jsontree.Object {
 		c.fail(fhir.Invalid, at, "must be an object")
-		return
+		return false
 	}
 	if n.Len() == 0 {
 		c.fail(fhir.Invalid, at, "an object must not be empty")
-		return
+		return false
 	}
 	seen := make([]uint8, len(t.Elements))
 	for name, member := range n.Members() {
@@ -88,6 +134,7 @@ func (c *checker) object(n jsontree.Node, t *spec.Type, at string, isResource bo
 			c.fail(fhir.Required, at+"."+e.Name, "is required")
 		}
 	}
+	return !slices.ContainsFunc(c.issues[before:], func(i fhir.Issue) bool { return i.Severity <= fhir.SeverityError && i.Kind != fhir.Invariant })
 }
 
 // member checks one member of an object. A primitive and its "_" twin count as
@@ -117,7 +164,7 @@ func (c *checker) member(owner jsontree.Node, name string, n jsontree.Node, t *s
 		c.twin(owner.Get(plain), n, e, at)
 		return
 	}
-	c.values(owner, n, e, code, at)
+	c.values(owner, n, t, e, code, at)
 }
 
 // count notes that an element is there; two types of one choice are too many.
@@ -134,9 +181,9 @@ func (c *checker) count(e *spec.Element, t *spec.Type, at string, seen []uint8) 
 }
 
 // values checks an element's value, or each value of one that repeats.
-func (c *checker) values(owner, n jsontree.Node, e *spec.Element, code, at string) {
+func (c *checker) values(owner, n jsontree.Node, t *spec.Type, e *spec.Element, code, at string) {
 	if !e.Repeats() {
-		c.value(n, e, code, at)
+		c.value(n, t, e, code, at)
 		return
 	}
 	if n.Kind() != jsontree.Array {
@@ -152,7 +199,7 @@ func (c *checker) values(owner, n jsontree.Node, e *spec.Element, code, at strin
 		if item.Kind() == jsontree.Null {
 			c.null(owner, e, i, where)
 		} else {
-			c.value(item, e, code, where)
+			c.value(item, t, e, code, where)
 		}
 		i++
 	}
@@ -167,23 +214,31 @@ func (c *checker) null(owner jsontree.Node, e *spec.Element, i int, at string) {
 }
 
 // value checks one value of a type.
-func (c *checker) value(n jsontree.Node, e *spec.Element, code, at string) {
+func (c *checker) value(n jsontree.Node, owner *spec.Type, e *spec.Element, code, at string) {
 	t, ok := c.defs.Type(code)
-	switch {
-	case !ok:
+	if !ok {
 		c.fail(fhir.Invalid, at, "has no type in R4")
-	case t.Kind == spec.Primitive:
-		if c.primitive(n, code, at) && e.Binding != nil {
+		return
+	}
+	sound := true
+	switch t.Kind {
+	case spec.Primitive:
+		if sound = c.primitive(n, code, at); sound && e.Binding != nil {
 			c.bound(n, e, code, at)
 		}
-	case t.Kind == spec.ResourceKind:
+		if code == "xhtml" && sound {
+			c.narrative(n, at)
+		}
+	case spec.ResourceKind:
 		c.resource(n, at)
 	default:
-		before := len(c.issues)
-		c.object(n, t, at, false)
-		if len(c.issues) == before {
+		if sound = c.object(n, t, at, false); sound {
 			c.complex(n, e, code, at)
+			c.hold(n, t.Name, c.rules[t.Name].own, at)
 		}
+	}
+	if rules := c.rules[owner.Name].elements[e.Name]; sound && rules != nil {
+		c.hold(n, t.Name, rules, at)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/path"
 	"galen/fhir/spec"
 	"galen/fhir/validate"
 	"galen/policies/audit"
@@ -64,7 +65,10 @@ func TestEveryKindIsValidR4(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := validate.New(defs)
+	v, err := validate.New(defs, path.New(defs, nil), validate.Base)
+	if err != nil {
+		t.Fatal(err)
+	}
 	hook := entry(audit.HookCall)
 	hook.Service, hook.Call, hook.Cards, hook.Object = "kfre", "d1577c69", []string{"u1", "u2"}, "x"
 	hook.Model, hook.Assessments = audit.Model{Name: "kfre", Version: "1", Digest: "ab"}, []string{"RiskAssessment/1"}
