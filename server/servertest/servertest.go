@@ -1,0 +1,324 @@
+// Package servertest runs a whole FHIR server in process for tests: HTTP,
+// tokens, policies, audit log and REST engine over a store in memory.
+//
+//	s := servertest.Start(t, servertest.Options{})
+//	admin := s.As("admin")
+//	made := admin.Do("POST", "/fhir/Patient", `{"resourceType":"Patient"}`).Want(201)
+//	admin.Do("GET", made.Header.Get("Location"), "").Want(200)
+//
+// Requests go over a real connection, so headers, HEAD and compression are
+// those of net/http. Everything ends with the test. There are no models: the
+// CDS Hooks discovery is empty. It is for tests only.
+package servertest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"galen/fhir/jsontree"
+	"galen/fhir/path"
+	"galen/fhir/rest"
+	"galen/fhir/search/index"
+	"galen/fhir/search/parse"
+	"galen/fhir/spec"
+	"galen/fhir/ucum"
+	"galen/fhir/validate"
+	"galen/hooks"
+	"galen/policies"
+	"galen/policies/audit"
+	"galen/policies/audit/balp"
+	"galen/server"
+	"galen/server/auth"
+	"galen/store"
+	"galen/store/mem"
+)
+
+// Options vary a Server; the zero value will do.
+type Options struct {
+	Driver  store.Driver                              // of the resources, closed at the end; nil for store/mem
+	Now     func() time.Time                          // the clock of store, REST and tokens; nil for time.Now
+	BaseURL string                                    // as server.Config.BaseURL; "" takes it from each request
+	MaxBody int64                                     // bytes; 0 for 8 MiB
+	Rest    func(*rest.Config)                        // last changes to the REST engine; nil for none
+	Policy  func(policies.Revision) policies.Revision // the policy to run; nil for the shipped one
+}
+
+// Server is a running server. Its fields are what it is made of, for tests that
+// look behind the HTTP.
+type Server struct {
+	tb       testing.TB
+	URL      string // of the server, no slash at its end; the FHIR base is URL + "/fhir"
+	Handler  http.Handler
+	REST     *rest.Service
+	Store    *store.Store
+	AuditLog *audit.Log
+	Logs     *Buffer // what was logged, JSON lines
+	issuer   *auth.Issuer
+	client   *http.Client
+}
+
+// tables are immutable and costly: the servers of one test binary share them.
+var tables = sync.OnceValues(loadTables)
+
+type definitions struct {
+	defs   *spec.Definitions
+	units  *ucum.Table
+	engine *path.Engine
+}
+
+func loadTables() (definitions, error) {
+	defs, err := spec.Load()
+	if err != nil {
+		return definitions{}, err
+	}
+	units, err := ucum.Load()
+	if err != nil {
+		return definitions{}, err
+	}
+	return definitions{defs, units, path.New(defs, units)}, nil
+}
+
+// must ends the test on an error.
+func must[T any](tb testing.TB, v T, err error) T {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return v
+}
+
+// Start runs a server until the test ends.
+func Start(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	if o.Driver == nil {
+		o.Driver = mem.New()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 8 << 20
+	}
+	s := &Server{tb: tb, Logs: &Buffer{}, client: &http.Client{Transport: &http.Transport{
+		DisableCompression: true, MaxIdleConnsPerHost: 64,
+	}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	s.REST = s.rest(o)
+	dir := tb.TempDir()
+	issuer, err := auth.OpenIssuer(dir, o.Now)
+	s.issuer = must(tb, issuer, err)
+	verifier, err := auth.NewVerifier(s.issuer, o.Now)
+	dispatcher, hooksErr := hooks.New(hooks.Config{Audit: s.AuditLog, Policies: s.REST.Policies, Now: o.Now, NewID: uuid.NewString})
+	h := server.New(server.Config{
+		REST: s.REST, Hooks: must(tb, dispatcher, hooksErr), Auth: must(tb, verifier, err),
+		Log:     slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		BaseURL: o.BaseURL, MaxBody: o.MaxBody, Timeout: 30 * time.Second, NewID: uuid.NewString, Version: "test",
+	})
+	h.Ready(true)
+	s.Handler = h
+	front := httptest.NewServer(h)
+	s.URL = front.URL
+	tb.Cleanup(func() {
+		s.client.CloseIdleConnections()
+		front.Close()
+	})
+	return s
+}
+
+// rest wires the engine as cmd/galen does, over the given driver.
+func (s *Server) rest(o Options) *rest.Service {
+	d, err := tables()
+	must(s.tb, d, err)
+	base := ""
+	if o.BaseURL != "" {
+		base = o.BaseURL + "/fhir/"
+	}
+	indexer, err := index.New(d.defs, d.engine, d.units, index.Options{Base: base, Zone: time.UTC})
+	must(s.tb, indexer, err)
+	log, err := audit.Open(filepath.Join(s.tb.TempDir(), "audit"), audit.Options{})
+	s.AuditLog = must(s.tb, log, err)
+	s.tb.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			s.tb.Error(err)
+		}
+	})
+	s.Store = s.store(o, o.Driver, indexer, d.defs)
+	audits := s.store(o, audit.NewIndex(log, mem.New(), indexer, balp.Renderer{Site: "test", Base: base}), indexer, d.defs)
+	revision := policies.Shipped()
+	if o.Policy != nil {
+		revision = o.Policy(revision)
+	}
+	engine, err := policies.New(revision, d.defs)
+	cfg := rest.Config{
+		Defs: d.defs, Validator: validate.New(d.defs), Store: s.Store, Audits: audits, Index: indexer,
+		Parser: parse.New(d.defs, d.units, parse.Options{
+			Base: base, Zone: time.UTC, Now: o.Now, Own: []string{"_format", "_pretty", rest.PageParam},
+		}),
+		Policies: must(s.tb, engine, err), Audit: log, Now: o.Now, Started: o.Now(), Version: "test",
+		Limits: rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
+	}
+	if o.Rest != nil {
+		o.Rest(&cfg)
+	}
+	return rest.New(cfg)
+}
+
+func (s *Server) store(o Options, driver store.Driver, indexer store.Indexer, defs *spec.Definitions) *store.Store {
+	made, err := store.New(store.Options{
+		Driver: driver, Indexer: indexer, Now: o.Now, NewID: uuid.NewString, Random: rand.Reader,
+		ReferenceParams: func(resourceType string) []string {
+			var out []string
+			for _, p := range defs.Params(resourceType) {
+				if p.Type == spec.Reference {
+					out = append(out, p.Code)
+				}
+			}
+			return out
+		},
+	})
+	must(s.tb, made, err)
+	s.tb.Cleanup(func() {
+		if err := made.Close(); err != nil {
+			s.tb.Error(err)
+		}
+	})
+	return made
+}
+
+// Buffer is a bytes.Buffer that may be written to and read at the same time.
+type Buffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write appends.
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+// String is everything written so far.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// Client makes requests as one principal. It is safe for concurrent use.
+type Client struct {
+	s     *Server
+	Token string // of every request, "" for none
+}
+
+// As is a client with a token of that role ("admin", "clinician", "patient",
+// …); more changes the token's claims before it is minted.
+func (s *Server) As(role string, more ...func(*auth.Claims)) Client {
+	s.tb.Helper()
+	c := auth.Claims{Subject: "test-" + role, Roles: []string{role}, TTL: time.Hour}
+	for _, change := range more {
+		change(&c)
+	}
+	token, err := s.issuer.Mint(c)
+	return Client{s, must(s.tb, token, err)}
+}
+
+// Anonymous is a client without a token.
+func (s *Server) Anonymous() Client { return Client{s: s} }
+
+// Do makes one request. The target is a path on the server, a path relative to
+// the FHIR base ("Patient/1"), or a whole URL. A body is sent as
+// application/fhir+json; headers are pairs of name and value, and an empty value
+// takes the header out. The answer's body is as it came: a client that asks for
+// gzip gets gzip.
+func (c Client) Do(method, target, body string, headers ...string) Answer {
+	c.s.tb.Helper()
+	switch {
+	case strings.HasPrefix(target, "http://"), strings.HasPrefix(target, "https://"):
+	case strings.HasPrefix(target, "/"):
+		target = c.s.URL + target
+	default:
+		target = c.s.URL + "/fhir/" + target
+	}
+	req, err := http.NewRequestWithContext(c.s.tb.Context(), method, target, strings.NewReader(body))
+	must(c.s.tb, req, err)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/fhir+json")
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+		if headers[i+1] == "" {
+			req.Header.Del(headers[i])
+		}
+	}
+	res, err := c.s.client.Do(req)
+	if err != nil {
+		c.s.tb.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	return Answer{c.s.tb, method + " " + target, res.StatusCode, res.Header, must(c.s.tb, text, err)}
+}
+
+// Answer is a response with its whole body.
+type Answer struct {
+	tb      testing.TB
+	request string
+	Status  int
+	Header  http.Header
+	Body    []byte
+}
+
+// Want ends the test unless the status is that one. It returns the answer.
+func (a Answer) Want(status int) Answer {
+	a.tb.Helper()
+	if a.Status != status {
+		a.tb.Fatalf("%s: status %d, want %d: %.800s", a.request, a.Status, status, a.Body)
+	}
+	return a
+}
+
+// JSON is the body's root; it ends the test if the body is no JSON. Without a
+// body it is absent.
+func (a Answer) JSON() jsontree.Node {
+	a.tb.Helper()
+	if len(a.Body) == 0 {
+		return jsontree.Node{}
+	}
+	doc, err := jsontree.Parse(a.Body, jsontree.Limits{})
+	if err != nil {
+		a.tb.Fatalf("%s: %v in %.300s", a.request, err, a.Body)
+	}
+	return doc.Root()
+}
+
+// Issue is the first issue of the answer's OperationOutcome; it ends the test
+// if the body is none.
+func (a Answer) Issue() jsontree.Node {
+	a.tb.Helper()
+	root := a.JSON()
+	issue := root.Get("issue").Item(0)
+	if root.Get("resourceType").Text() != "OperationOutcome" || !issue.Exists() {
+		a.tb.Fatalf("%s: status %d without an OperationOutcome: %.300s", a.request, a.Status, a.Body)
+	}
+	return issue
+}
+
+// ID is the logical id of the resource in the body.
+func (a Answer) ID() string {
+	a.tb.Helper()
+	return a.JSON().Get("id").Text()
+}
