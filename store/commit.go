@@ -19,11 +19,18 @@ type Change struct {
 	// Resource is the new content, of Key's type; none for Delete. Its id and
 	// meta.versionId and meta.lastUpdated are replaced.
 	Resource fhir.Resource
-	// IfMatch is the version that must be current; 0 for any. It never creates.
+	// IfMatch is the version that must be current, 0 for no condition, or Exists
+	// or Absent. A version and Exists never create.
 	IfMatch int64
 	// IfNoneExist must match nothing, else a Post does nothing.
 	IfNoneExist *search.Query
 }
+
+// Conditions of Change.IfMatch that are no version number.
+const (
+	Exists int64 = -1 // in any version (If-Match: *)
+	Absent int64 = -2 // never created, or deleted (If-None-Match: *)
+)
 
 // Outcome is what a Change did.
 type Outcome uint8
@@ -230,8 +237,8 @@ func (s *Store) decide(d *draft, current Record, now time.Time) (Write, Result, 
 	const op = "store.Commit"
 	live := current.Exists() && !current.Deleted
 	switch {
-	case d.IfMatch != 0 && (!live || current.Version != d.IfMatch):
-		return Write{}, Result{}, fhir.E(op, fhir.Precondition, "If-Match", "another version is current")
+	case !holds(d.IfMatch, live, current.Version):
+		return Write{}, Result{}, fhir.E(op, fhir.Precondition, "If-Match", "the current version is not the one that was asked for")
 	case d.Method == Post && current.Exists():
 		return Write{}, Result{}, fhir.E(op, fhir.Conflict, d.Key.Type+".id", "the id is in use")
 	case d.Method == Delete && !live:
@@ -256,6 +263,19 @@ func (s *Store) decide(d *draft, current Record, now time.Time) (Write, Result, 
 	w.Body = d.Resource.Stamp(header)
 	w.Entries, w.Unless = d.entries, d.IfNoneExist
 	return w, Result{w.Record, outcome}, nil
+}
+
+// holds evaluates Change.IfMatch.
+func holds(ifMatch int64, live bool, version int64) bool {
+	switch ifMatch {
+	case 0:
+		return true
+	case Exists:
+		return live
+	case Absent:
+		return !live
+	}
+	return live && version == ifMatch
 }
 
 // same reports whether content is what is stored already, but for what the
