@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"galen/models/manifest"
 )
@@ -38,6 +39,36 @@ type Options struct {
 	Concurrency int   // Predicts that run at once per version; 0 is GOMAXPROCS+1
 	Queue       int   // callers that wait per version before Busy; 0 is 64
 	MaxBytes    int64 // the largest model file; 0 is 512 MiB
+
+	// Lane is how many runs of slow versions go on at once over the whole catalog;
+	// 0 is GOMAXPROCS-1, at least 1. It leaves a processor to the quick versions,
+	// so that a slow one never starves them.
+	Lane int
+	// Slow is the cost of a run from which on a version is slow; 0 is 1 ms.
+	Slow time.Duration
+	// Now is the clock that costs are measured with; nil is time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) defaults() {
+	processors := runtime.GOMAXPROCS(0)
+	set := func(field *int, value int) {
+		if *field <= 0 {
+			*field = value
+		}
+	}
+	set(&o.Concurrency, processors+1)
+	set(&o.Queue, 64)
+	set(&o.Lane, max(1, processors-1))
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 512 << 20
+	}
+	if o.Slow <= 0 {
+		o.Slow = time.Millisecond
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 }
 
 // Refusal is a folder that is not served, and why.
@@ -51,7 +82,8 @@ type Refusal struct {
 // no lock, and a change appears at once and whole.
 type Catalog struct {
 	opts    Options
-	changes sync.Mutex // held by who changes the state
+	lane    chan struct{} // held by each run of a slow version
+	changes sync.Mutex    // held by who changes the state
 	state   atomic.Pointer[state]
 }
 
@@ -66,16 +98,8 @@ type state struct {
 // does not hold is in Refused, not an error. Errors: Internal when a source
 // cannot be listed, Timeout when ctx ends.
 func Load(ctx context.Context, opts Options, sources ...Source) (*Catalog, error) {
-	if opts.Concurrency <= 0 {
-		opts.Concurrency = runtime.GOMAXPROCS(0) + 1
-	}
-	if opts.Queue <= 0 {
-		opts.Queue = 64
-	}
-	if opts.MaxBytes <= 0 {
-		opts.MaxBytes = 512 << 20
-	}
-	c := &Catalog{opts: opts}
+	opts.defaults()
+	c := &Catalog{opts: opts, lane: make(chan struct{}, opts.Lane)}
 	c.state.Store(&state{})
 	for _, src := range sources {
 		if err := c.Add(ctx, src); err != nil {

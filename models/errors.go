@@ -10,17 +10,19 @@ type Kind int
 
 // The kinds of error.
 const (
-	Internal  Kind = iota // a fault of the runtime or of this program
-	NotFound              // no such model or version is served
-	Refused               // a model version that did not hold its checks
-	BadInput              // the tensors do not fit the model, or a name is malformed
-	NotFinite             // the model has no finite answer for this input
-	Busy                  // too many callers are waiting; try again later
-	Timeout               // the context ended first
+	Internal    Kind = iota // a fault of the runtime or of this program
+	NotFound                // no such model or version is served
+	Refused                 // a model version that did not hold its checks
+	BadInput                // the tensors do not fit the model, or a name is malformed
+	NotFinite               // the model has no finite answer for this input
+	Busy                    // too many callers are waiting; try again later
+	Timeout                 // the context ended first
+	Unavailable             // the model's own server cannot be reached now
+	Exists                  // that name and version is served already
 )
 
 func (k Kind) String() string {
-	return [...]string{"internal", "not found", "refused", "bad input", "not finite", "busy", "timeout"}[k]
+	return [...]string{"internal", "not found", "refused", "bad input", "not finite", "busy", "timeout", "unavailable", "exists already"}[k]
 }
 
 // Error is the one error type of this package and of every Runner. It names

@@ -122,14 +122,41 @@ func (t tensorJSON) tensor(dtype DType) (Tensor, error) {
 		return elements[float64](t)
 	case manifest.Float32:
 		return elements[float32](t)
+	case manifest.Float16:
+		return t.float16()
+	case manifest.Int8:
+		return elements[int8](t)
+	case manifest.Int16:
+		return elements[int16](t)
+	case manifest.Int32:
+		return elements[int32](t)
 	case manifest.Int64:
 		return elements[int64](t)
 	case manifest.Uint8:
 		return elements[uint8](t)
+	case manifest.Uint16:
+		return elements[uint16](t)
+	case manifest.Uint32:
+		return elements[uint32](t)
+	case manifest.Uint64:
+		return elements[uint64](t)
 	case manifest.Bool:
 		return elements[bool](t)
 	}
 	return elements[string](t)
+}
+
+func (t tensorJSON) float16() (Tensor, error) {
+	wide, err := elements[float32](t)
+	if err != nil {
+		return Tensor{}, err
+	}
+	data, _ := Data[float32](wide)
+	out := make([]Float16, len(data))
+	for i, x := range data {
+		out[i] = ToFloat16(x)
+	}
+	return NewTensor(t.Shape, out)
 }
 
 func elements[T Element](t tensorJSON) (Tensor, error) {
@@ -164,7 +191,10 @@ func setNaN(p any) bool {
 func (g *golden) replay(ctx context.Context, v *version) error {
 	for i := range g.Cases {
 		c := &g.Cases[i]
-		out, err := v.predict(ctx, c.in)
+		out, failed, err := v.predictRows(ctx, c.in)
+		if err == nil && len(failed) > 0 {
+			err = failed[0].Err
+		}
 		if err != nil {
 			return fmt.Errorf("golden case %q: %w", c.Name, err)
 		}

@@ -66,6 +66,9 @@ func (c *Catalog) prove(ctx context.Context, info Info, runner Runner, cases *go
 		slots: make(chan struct{}, c.opts.Concurrency), queue: int64(c.opts.Queue),
 	}
 	v.refs.Store(1)
+	if d, ok := runner.(Described); ok {
+		v.info.Backend = d.Backend()
+	}
 	var err error
 	if v.inputs, err = matchPorts("input", inputPorts(info.Manifest), runner.Inputs()); err != nil {
 		return nil, err
@@ -73,7 +76,32 @@ func (c *Catalog) prove(ctx context.Context, info Info, runner Runner, cases *go
 	if v.outputs, err = matchPorts("output", outputPorts(info.Manifest), runner.Outputs()); err != nil {
 		return nil, err
 	}
-	return v, cases.replay(ctx, v)
+	if err := cases.replay(ctx, v); err != nil {
+		return nil, err
+	}
+	return v, c.warm(ctx, v, cases)
+}
+
+// warmRuns is how often the last golden case is run to learn its cost; the first
+// runs of a session allocate and are no measure.
+const warmRuns = 3
+
+// warm measures the version and puts it into its lane.
+func (c *Catalog) warm(ctx context.Context, v *version, cases *golden) error {
+	in := cases.Cases[len(cases.Cases)-1].in
+	for range warmRuns {
+		start := c.opts.Now()
+		if _, _, err := v.predictRows(ctx, in); err != nil {
+			return err
+		}
+		if took := c.opts.Now().Sub(start); v.info.Cost == 0 || took < v.info.Cost {
+			v.info.Cost = took
+		}
+	}
+	if v.info.Slow = v.info.Cost >= c.opts.Slow; v.info.Slow {
+		v.lane = c.lane
+	}
+	return nil
 }
 
 func readInfo(src Source, folder string) (Info, error) {

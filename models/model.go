@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"galen/models/manifest"
 )
@@ -18,6 +20,9 @@ type Info struct {
 	ManifestDigest string // SHA-256 of manifest.yaml, lower-case hex
 	Card           string // CARD.md, Markdown
 	Source         string // the catalog source it came from
+	Backend        Backend
+	Cost           time.Duration // of one warm run of one golden case on this machine
+	Slow           bool          // it runs in the slow lane, see Options.Lane
 }
 
 // Model is a hold on one served version: while it is held the version stays
@@ -44,13 +49,35 @@ func (m *Model) Release() {
 //
 // At most Options.Concurrency callers run at once and Options.Queue wait, per
 // version. Errors: BadInput, NotFinite (an output that may not be NaN was not
-// finite), Busy, Timeout (ctx ended), NotFound (after Release), Internal.
+// finite), Busy, Timeout (ctx ended), NotFound (after Release), Unavailable,
+// Internal.
 func (m *Model) Predict(ctx context.Context, in []Tensor) ([]Tensor, error) {
+	out, failed, err := m.PredictRows(ctx, in)
+	if err == nil && len(failed) > 0 {
+		err = failed[0].Err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// RowError says why one row of a batch has no answer.
+type RowError struct {
+	Row int
+	Err error // *Error of Kind NotFinite, BadInput or Internal
+}
+
+// PredictRows is Predict for a batch in which a bad row does not fail the
+// others: it gives the rows without an answer, in order, and in the outputs they
+// are NaN, or zero where the type has no NaN. An error is as Predict's and means
+// that no row has an answer.
+func (m *Model) PredictRows(ctx context.Context, in []Tensor) ([]Tensor, []RowError, error) {
 	if m.released.Load() || !m.v.acquire() {
-		return nil, m.v.error("predict", NotFound, errReleased)
+		return nil, nil, m.v.error("predict", NotFound, errReleased)
 	}
 	defer m.v.release()
-	return m.v.predict(ctx, in)
+	return m.v.predictRows(ctx, in)
 }
 
 var (
@@ -66,6 +93,7 @@ type version struct {
 	inputs   []int // position in the manifest → position at the runner, and
 	outputs  []int // likewise for outputs
 	slots    chan struct{}
+	lane     chan struct{} // what a slow version must hold besides; nil for others
 	waiting  atomic.Int64
 	queue    int64
 	refs     atomic.Int64
@@ -97,15 +125,28 @@ func (v *version) error(op string, kind Kind, err error) error {
 	return &Error{Op: op, Kind: kind, Model: v.info.Ref.String(), Err: err}
 }
 
-func (v *version) predict(ctx context.Context, in []Tensor) ([]Tensor, error) {
+// predictRows is PredictRows by a holder.
+func (v *version) predictRows(ctx context.Context, in []Tensor) ([]Tensor, []RowError, error) {
 	rows, err := v.checkInputs(in)
 	if err != nil {
-		return nil, v.error("predict", BadInput, err)
+		return nil, nil, v.error("predict", BadInput, err)
 	}
 	if err := v.enter(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer func() { <-v.slots }()
+	defer v.leave()
+	out, err := v.run(ctx, in, rows)
+	if kind := KindOf(err); err != nil && rows > 1 && (kind == Internal || kind == BadInput) {
+		return v.oneByOne(ctx, in, rows)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return out, v.refuse(out, rows), nil
+}
+
+// run runs what fits and checks the shapes of what comes out.
+func (v *version) run(ctx context.Context, in []Tensor, rows int) ([]Tensor, error) {
 	raw, err := v.runner.Predict(ctx, arrange(in, v.inputs))
 	if err != nil {
 		return nil, v.error("predict", KindOf(err), err)
@@ -113,15 +154,103 @@ func (v *version) predict(ctx context.Context, in []Tensor) ([]Tensor, error) {
 	return v.checkOutputs(raw, rows)
 }
 
-// enter takes a slot to run in, waiting in the bounded queue if it must.
+// refuse finds the rows whose answer is not finite where it must be.
+func (v *version) refuse(out []Tensor, rows int) []RowError {
+	bad := map[int]RowError{}
+	for i := range out {
+		p := &v.info.Manifest.Outputs[i]
+		if p.MayBeNaN {
+			continue
+		}
+		for _, row := range out[i].badRows() {
+			if _, known := bad[row]; !known {
+				bad[row] = RowError{row, v.error("predict", NotFinite, fmt.Errorf("output %s", p.Name))}
+			}
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	var failed []RowError
+	for row := range rows {
+		if f, ok := bad[row]; ok {
+			failed = append(failed, f)
+			spoilRow(out, row)
+		}
+	}
+	return failed
+}
+
+func spoilRow(out []Tensor, row int) {
+	for i := range out {
+		out[i].spoil(row)
+	}
+}
+
+// oneByOne runs the rows of a batch that failed as a whole, so that only those
+// fail that are at fault.
+func (v *version) oneByOne(ctx context.Context, in []Tensor, rows int) ([]Tensor, []RowError, error) {
+	var out []Tensor
+	var failed []RowError
+	for row := range rows {
+		one := make([]Tensor, len(in))
+		for i, t := range in {
+			one[i] = t.row(row)
+		}
+		part, err := v.run(ctx, one, 1)
+		if kind := KindOf(err); err != nil && kind != Internal && kind != BadInput {
+			return nil, nil, err
+		}
+		if err == nil {
+			if out, err = v.put(out, part, row, rows); err == nil {
+				continue
+			}
+		}
+		failed = append(failed, RowError{row, err})
+	}
+	if out == nil {
+		return nil, nil, failed[0].Err
+	}
+	for _, f := range failed {
+		spoilRow(out, f.Row)
+	}
+	failed = append(failed, v.refuse(out, rows)...)
+	slices.SortStableFunc(failed, func(a, b RowError) int { return a.Row - b.Row })
+	return out, slices.CompactFunc(failed, func(a, b RowError) bool { return a.Row == b.Row }), nil
+}
+
+// put copies one row's outputs to their place among all rows.
+func (v *version) put(all, part []Tensor, row, rows int) ([]Tensor, error) {
+	if all == nil {
+		for _, t := range part {
+			shape := slices.Clone(t.shape)
+			shape[0] = int64(rows)
+			whole, err := MakeTensor(t.dtype, shape)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, whole)
+		}
+	}
+	for i, t := range part {
+		if !Copy(all[i].row(row), t) {
+			return all, v.error("predict", Internal, fmt.Errorf("output %s has another size than in other rows", v.info.Manifest.Outputs[i].Name))
+		}
+	}
+	return all, nil
+}
+
+// enter takes a slot to run in, and a slow version also a place in the slow
+// lane, waiting in the bounded queue if it must.
 func (v *version) enter(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return v.error("predict", Timeout, context.Cause(ctx))
 	}
-	select {
-	case v.slots <- struct{}{}:
-		return nil
-	default:
+	if take(v.slots) {
+		if v.lane == nil || take(v.lane) {
+			return nil
+		}
+		<-v.slots
 	}
 	if v.waiting.Add(1) > v.queue {
 		v.waiting.Add(-1)
@@ -130,9 +259,34 @@ func (v *version) enter(ctx context.Context) error {
 	defer v.waiting.Add(-1)
 	select {
 	case v.slots <- struct{}{}:
-		return nil
 	case <-ctx.Done():
 		return v.error("predict", Timeout, context.Cause(ctx))
+	}
+	if v.lane == nil {
+		return nil
+	}
+	select {
+	case v.lane <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		<-v.slots
+		return v.error("predict", Timeout, context.Cause(ctx))
+	}
+}
+
+func (v *version) leave() {
+	if v.lane != nil {
+		<-v.lane
+	}
+	<-v.slots
+}
+
+func take(places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -193,9 +347,6 @@ func (v *version) checkOutputs(raw []Tensor, rows int) ([]Tensor, error) {
 		p, t := &ports[i], raw[v.outputs[i]]
 		if t.dtype != p.DType || !fits(t.shape, p.Shape) || t.Rows() != rows {
 			return nil, v.error("predict", Internal, fmt.Errorf("output %s came as %s %v for %d rows", p.Name, t.dtype, t.shape, rows))
-		}
-		if !p.MayBeNaN && !t.finite() {
-			return nil, v.error("predict", NotFinite, fmt.Errorf("output %s", p.Name))
 		}
 		out[i] = t
 	}

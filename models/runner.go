@@ -31,6 +31,18 @@ type Runner interface {
 	Close() error
 }
 
+// Backend is what a Runner runs on.
+type Backend struct {
+	Platform  string   // such as "onnxruntime 1.30.0"
+	Provider  string   // the execution provider in use, such as "cpu" or "cuda"
+	Fallbacks []string // providers that were preferred and could not be had, with the reason
+}
+
+// Described is a Runner that can tell what it runs on.
+type Described interface {
+	Backend() Backend
+}
+
 // Opener makes a Runner of a model file whose digest has been verified. The
 // bytes must not be kept. Errors: Refused when the file is no such model.
 type Opener interface {

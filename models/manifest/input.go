@@ -5,16 +5,28 @@ type DType string
 
 // The element types.
 const (
+	Float16 DType = "float16"
 	Float32 DType = "float32"
 	Float64 DType = "float64"
+	Int8    DType = "int8"
+	Int16   DType = "int16"
+	Int32   DType = "int32"
 	Int64   DType = "int64"
-	String  DType = "string"
 	Uint8   DType = "uint8"
+	Uint16  DType = "uint16"
+	Uint32  DType = "uint32"
+	Uint64  DType = "uint64"
+	String  DType = "string"
 	Bool    DType = "bool"
 )
 
+// DTypes lists every element type.
+func DTypes() []DType {
+	return []DType{Float16, Float32, Float64, Int8, Int16, Int32, Int64, Uint8, Uint16, Uint32, Uint64, String, Bool}
+}
+
 // Float says whether the type can hold NaN, the mark of a missing value.
-func (d DType) Float() bool { return d == Float32 || d == Float64 }
+func (d DType) Float() bool { return d == Float16 || d == Float32 || d == Float64 }
 
 // Input is one input tensor and how it is filled: by exactly one of Columns,
 // Series, Image and Text.

@@ -5,8 +5,6 @@ import (
 	"slices"
 )
 
-var dtypes = []DType{Float32, Float64, Int64, String, Uint8, Bool}
-
 func (l *linter) inputs() {
 	l.need(len(l.m.Inputs) > 0, "inputs", "want at least one")
 	names := make([]string, len(l.m.Inputs))
@@ -30,7 +28,7 @@ func (l *linter) limited(feature string) bool {
 }
 
 func (l *linter) tensor(key string, dtype DType, shape []int64) {
-	oneOf(l, key+".dtype", dtype, dtypes...)
+	oneOf(l, key+".dtype", dtype, DTypes()...)
 	l.need(len(shape) > 0 && len(shape) <= 8 && shape[0] == -1, key+".shape", "want 1 to 8 dimensions, the first -1 (the batch)")
 	for j, d := range shape {
 		l.need(d == -1 || d > 0 && d <= 1<<31, at(key+".shape", j), "want a positive size or -1")
@@ -61,7 +59,7 @@ func (l *linter) source(key string, in *Input, used map[string]bool) {
 func (l *linter) columns(key string, in *Input, used map[string]bool) {
 	n := int64(len(in.Columns))
 	l.need(slices.Equal(in.Shape, []int64{-1, n}) || n == 1 && len(in.Shape) == 1, key+".shape", "want [-1, %d] for %d columns", n, n)
-	l.need(in.DType != String && in.DType != Uint8, key+".dtype", "%s cannot hold features", in.DType)
+	l.need(slices.Contains([]DType{Float32, Float64, Int64}, in.DType), key+".dtype", "%s cannot hold features", in.DType)
 	for j, name := range in.Columns {
 		k := at(key+".columns", j)
 		f, ok := l.m.Feature(name)
@@ -90,7 +88,7 @@ func (l *linter) series(key string, in *Input, used map[string]bool) {
 	}
 	oneOf(l, key+".fill", s.Fill, FillNaN, FillForward, FillZero)
 	want := []int64{-1, s.Length, int64(len(s.Channels) * len(s.Features))}
-	l.need(slices.Equal(in.Shape, want) && in.DType.Float(), key, "wants a floating-point input of shape %v", want)
+	l.need(slices.Equal(in.Shape, want) && in.DType.Float() && in.DType != Float16, key, "wants a float32 or float64 input of shape %v", want)
 }
 
 func (l *linter) image(key string, in *Input) {

@@ -126,7 +126,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"runtime", "runtime: onnx", "runtime: magic", "runtime", "not one of"},
 		{"width", "shape: [-1, 8]", "shape: [-1, 9]", "inputs[0].shape", "want [-1, 8]"},
 		{"batch", "shape: [-1, 8]", "shape: [1, 8]", "inputs[0].shape", "the first -1"},
-		{"dtype", "dtype: float64\n    shape: [-1, 8]", "dtype: float16\n    shape: [-1, 8]", "inputs[0].dtype", "not one of"},
+		{"dtype", "dtype: float64\n    shape: [-1, 8]", "dtype: complex64\n    shape: [-1, 8]", "inputs[0].dtype", "not one of"},
 		{"integer that may be missing", "dtype: float64\n    shape: [-1, 8]", "dtype: string\n    shape: [-1, 8]", "inputs[0].dtype", "cannot hold features"},
 		{"column without feature", "[respiratory_rate, spo2, hyper", "[respiration, spo2, hyper", "inputs[0].columns[0]", "not among the features"},
 		{"feature without use", "applicable:\n  - {feature: age, ge: 16, reason: NEWS2 is not for people under 16}", "applicable:", "features[8]", "fills no input"},

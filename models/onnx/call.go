@@ -1,7 +1,9 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
+	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -14,12 +16,15 @@ import (
 type call struct {
 	in, out []ort.Value
 	outputs []models.Tensor
+	options *ort.RunOptions // nil when the run need not be stopped
 }
 
 // prepare wraps the inputs without a copy, and every output whose shape follows
-// from the inputs' shapes.
+// from the inputs' shapes. What it made is in the call even after an error.
 func (c *call) prepare(g *graph, in []models.Tensor) error {
 	c.in = make([]ort.Value, 0, len(in))
+	c.out = make([]ort.Value, len(g.outputs))
+	c.outputs = make([]models.Tensor, len(g.outputs))
 	for _, t := range in {
 		v, err := wrap(t)
 		if err != nil {
@@ -27,14 +32,13 @@ func (c *call) prepare(g *graph, in []models.Tensor) error {
 		}
 		c.in = append(c.in, v)
 	}
-	c.out = make([]ort.Value, len(g.outputs))
 	for i := range g.outputs {
 		p := &g.outputs[i]
 		shape, ok := g.resolve(p, in)
 		if !ok || p.DType == manifest.String {
 			continue
 		}
-		t, err := empty(p.DType, shape)
+		t, err := models.MakeTensor(p.DType, shape)
 		if err != nil {
 			return err
 		}
@@ -76,25 +80,6 @@ func (g *graph) symbol(name string, in []models.Tensor) (int64, bool) {
 	return 0, false
 }
 
-func empty(dtype models.DType, shape []int64) (models.Tensor, error) {
-	n := int64(1)
-	for _, d := range shape {
-		n *= d
-	}
-	switch dtype {
-	case manifest.Float64:
-		return models.NewTensor(shape, make([]float64, n))
-	case manifest.Float32:
-		return models.NewTensor(shape, make([]float32, n))
-	case manifest.Int64:
-		return models.NewTensor(shape, make([]int64, n))
-	case manifest.Uint8:
-		return models.NewTensor(shape, make([]uint8, n))
-	default:
-		return models.NewTensor(shape, make([]bool, n))
-	}
-}
-
 // wrap gives a tensor to ONNX Runtime; all but strings without a copy.
 func wrap(t models.Tensor) (ort.Value, error) {
 	switch t.DType() {
@@ -102,13 +87,59 @@ func wrap(t models.Tensor) (ort.Value, error) {
 		return wrapAs[float64](t)
 	case manifest.Float32:
 		return wrapAs[float32](t)
+	case manifest.Int8:
+		return wrapAs[int8](t)
+	case manifest.Int16:
+		return wrapAs[int16](t)
+	case manifest.Int32:
+		return wrapAs[int32](t)
 	case manifest.Int64:
 		return wrapAs[int64](t)
 	case manifest.Uint8:
 		return wrapAs[uint8](t)
+	case manifest.Uint16:
+		return wrapAs[uint16](t)
+	case manifest.Uint32:
+		return wrapAs[uint32](t)
+	case manifest.Uint64:
+		return wrapAs[uint64](t)
 	case manifest.Bool:
 		return wrapAs[bool](t)
+	case manifest.Float16:
+		return wrapHalf(t)
 	}
+	return wrapTexts(t)
+}
+
+// plain is what both packages hold as a Go slice.
+type plain interface {
+	float32 | float64 | int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64 | bool
+}
+
+func wrapAs[T plain](t models.Tensor) (ort.Value, error) {
+	data, _ := models.Data[T](t)
+	v, err := ort.NewTensor(ort.Shape(t.Shape()), data)
+	if err != nil {
+		return nil, err // not v: a nil *Tensor would make a non-nil Value
+	}
+	return v, nil
+}
+
+// wrapHalf hands over the same memory as bytes, for want of a Go type.
+func wrapHalf(t models.Tensor) (ort.Value, error) {
+	data, _ := models.Data[models.Float16](t)
+	if len(data) == 0 {
+		return nil, errors.New("a float16 tensor without elements")
+	}
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), 2*len(data))
+	v, err := ort.NewCustomDataTensor(ort.Shape(t.Shape()), raw, ort.TensorElementDataTypeFloat16)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func wrapTexts(t models.Tensor) (ort.Value, error) {
 	texts, _ := models.Data[string](t)
 	v, err := ort.NewStringTensor(ort.Shape(t.Shape()))
 	if err != nil {
@@ -117,20 +148,6 @@ func wrap(t models.Tensor) (ort.Value, error) {
 	if err := v.SetContents(texts); err != nil {
 		_ = v.Destroy()
 		return nil, err
-	}
-	return v, nil
-}
-
-// plain is what both packages hold as a Go slice.
-type plain interface {
-	float32 | float64 | int64 | uint8 | bool
-}
-
-func wrapAs[T plain](t models.Tensor) (ort.Value, error) {
-	data, _ := models.Data[T](t)
-	v, err := ort.NewTensor(ort.Shape(t.Shape()), data)
-	if err != nil {
-		return nil, err // not v: a nil *Tensor would make a non-nil Value
 	}
 	return v, nil
 }
@@ -156,10 +173,6 @@ func unwrap(v ort.Value) (models.Tensor, error) {
 		return models.NewTensor(v.GetShape(), v.GetData())
 	case *ort.Tensor[float32]:
 		return models.NewTensor(v.GetShape(), v.GetData())
-	case *ort.Tensor[int64]:
-		return models.NewTensor(v.GetShape(), v.GetData())
-	case *ort.Tensor[uint8]:
-		return models.NewTensor(v.GetShape(), v.GetData())
 	case *ort.Tensor[bool]:
 		return models.NewTensor(v.GetShape(), v.GetData())
 	case *ort.StringTensor:
@@ -168,6 +181,28 @@ func unwrap(v ort.Value) (models.Tensor, error) {
 			return models.Tensor{}, err
 		}
 		return models.NewTensor(v.GetShape(), texts)
+	}
+	return unwrapInteger(v)
+}
+
+func unwrapInteger(v ort.Value) (models.Tensor, error) {
+	switch v := v.(type) {
+	case *ort.Tensor[int8]:
+		return models.NewTensor(v.GetShape(), v.GetData())
+	case *ort.Tensor[int16]:
+		return models.NewTensor(v.GetShape(), v.GetData())
+	case *ort.Tensor[int32]:
+		return models.NewTensor(v.GetShape(), v.GetData())
+	case *ort.Tensor[int64]:
+		return models.NewTensor(v.GetShape(), v.GetData())
+	case *ort.Tensor[uint8]:
+		return models.NewTensor(v.GetShape(), v.GetData())
+	case *ort.Tensor[uint16]:
+		return models.NewTensor(v.GetShape(), v.GetData())
+	case *ort.Tensor[uint32]:
+		return models.NewTensor(v.GetShape(), v.GetData())
+	case *ort.Tensor[uint64]:
+		return models.NewTensor(v.GetShape(), v.GetData())
 	}
 	return models.Tensor{}, fmt.Errorf("an output came as %T", v)
 }
@@ -180,5 +215,8 @@ func (c *call) free() {
 				_ = v.Destroy() // cannot fail for a value that exists
 			}
 		}
+	}
+	if c.options != nil {
+		_ = c.options.Destroy()
 	}
 }

@@ -1,5 +1,6 @@
-// Package onnx runs ONNX models with ONNX Runtime on the CPU. It is the only
-// importer of onnxruntime_go, and none of its types shows outside.
+// Package onnx runs ONNX models with ONNX Runtime, on the CPU or on the first
+// execution provider of a list that is there. It is the only importer of
+// onnxruntime_go, and none of its types shows outside.
 //
 // It promises that a file is parsed and checked (operator sets, operator domains,
 // no data outside the file) before ONNX Runtime sees it; that one session serves

@@ -64,7 +64,9 @@ var domains = []string{"", "ai.onnx", "ai.onnx.ml"}
 
 // dtypes maps TensorProto.DataType.
 var dtypes = map[uint64]manifest.DType{
-	1: manifest.Float32, 2: manifest.Uint8, 7: manifest.Int64, 8: manifest.String, 9: manifest.Bool, 11: manifest.Float64,
+	1: manifest.Float32, 2: manifest.Uint8, 3: manifest.Int8, 4: manifest.Uint16, 5: manifest.Int16, 6: manifest.Int32,
+	7: manifest.Int64, 8: manifest.String, 9: manifest.Bool, 10: manifest.Float16, 11: manifest.Float64,
+	12: manifest.Uint32, 13: manifest.Uint64,
 }
 
 // field is one field of a protobuf message.

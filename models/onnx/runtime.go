@@ -26,7 +26,8 @@ const LibraryEnv = "GALEN_ONNXRUNTIME"
 // Runtime has one environment a process, and freeing it under a live session
 // would crash. It is safe for concurrent use.
 type Runtime struct {
-	path string
+	path      string
+	providers []provider // in order of preference; the last is cpu
 }
 
 var _ models.Opener = (*Runtime)(nil)
@@ -58,14 +59,18 @@ func Open(libraryPath string) (*Runtime, error) {
 		if process.path != path {
 			return nil, failure("open runtime", models.Internal, errOtherLibrary)
 		}
-		return &Runtime{path: path}, nil
+		return newRuntime(path), nil
 	}
 	ort.SetSharedLibraryPath(path)
 	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
 		return nil, failure("open runtime", models.Internal, err)
 	}
 	process.path = path
-	return &Runtime{path: path}, nil
+	return newRuntime(path), nil
+}
+
+func newRuntime(path string) *Runtime {
+	return &Runtime{path: path, providers: []provider{{name: cpu}}}
 }
 
 // DefaultPath is where the library is looked for: $GALEN_ONNXRUNTIME, else the
@@ -101,7 +106,7 @@ func (r *Runtime) Open(ctx context.Context, m *manifest.Manifest, file []byte) (
 	if m.Opset != g.opset {
 		return nil, failure("open model", models.Refused, fmt.Errorf("the manifest says opset %d, the file %d", m.Opset, g.opset))
 	}
-	s, err := newSession(g, file)
+	s, err := newSession(g, file, r.providers)
 	if err != nil {
 		return nil, failure("open model", models.Refused, err)
 	}

@@ -16,50 +16,37 @@ import (
 // session is a Runner over one ONNX Runtime session, which is itself safe for
 // concurrent runs. mu is held shared by a run and alone by Close.
 type session struct {
-	graph *graph
-	mu    sync.RWMutex
-	ort   *ort.DynamicAdvancedSession // nil once closed
+	graph   *graph
+	backend models.Backend
+	kits    kits
+	mu      sync.RWMutex
+	ort     *ort.DynamicAdvancedSession // nil once closed
 }
 
-var _ models.Runner = (*session)(nil)
+var (
+	_ models.Runner    = (*session)(nil)
+	_ models.Described = (*session)(nil)
+)
 
-func newSession(g *graph, file []byte) (*session, error) {
-	opts, err := sessionOptions()
-	if err != nil {
-		return nil, err
+// newSession opens the file on the first of the providers that takes it.
+func newSession(g *graph, file []byte, providers []provider) (*session, error) {
+	backend := models.Backend{Platform: "onnxruntime " + ort.GetVersion()}
+	for _, p := range providers {
+		s, err := p.session(g, file)
+		if err == nil {
+			backend.Provider = p.String()
+			return &session{graph: g, ort: s, backend: backend}, nil
+		}
+		if p.name == cpu {
+			return nil, err
+		}
+		backend.Fallbacks = append(backend.Fallbacks, p.String()+": "+firstLine(err))
 	}
-	defer opts.Destroy()
-	s, err := ort.NewDynamicAdvancedSessionWithONNXData(file, names(g.inputs), names(g.outputs), opts)
-	if err != nil {
-		return nil, err
-	}
-	return &session{graph: g, ort: s}, nil
+	return nil, errNoProvider
 }
 
-// sessionOptions: one thread a run and no spinning, because the server's own
-// requests are the parallelism (measured: 1.7 ms against 3.2 ms a call, and a
-// tail of 14 ms against 101 ms under load); no CPU arena, because it keeps the
-// largest batch for ever and costs nothing measurable to do without.
-func sessionOptions() (*ort.SessionOptions, error) {
-	o, err := ort.NewSessionOptions()
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(
-		o.SetIntraOpNumThreads(1),
-		o.SetInterOpNumThreads(1),
-		o.SetExecutionMode(ort.ExecutionModeSequential),
-		o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
-		o.SetCpuMemArena(false),
-		o.SetLogSeverityLevel(ort.LoggingLevelError),
-		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
-		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
-	)
-	if err != nil {
-		return nil, errors.Join(err, o.Destroy())
-	}
-	return o, nil
-}
+// Backend says what the session runs on.
+func (s *session) Backend() models.Backend { return s.backend }
 
 func names(ports []port) []string {
 	out := make([]string, len(ports))
@@ -98,9 +85,42 @@ func (s *session) Predict(ctx context.Context, in []models.Tensor) ([]models.Ten
 	if s.ort == nil {
 		return nil, failure("run", models.Internal, errClosed)
 	}
-	c := call{outputs: make([]models.Tensor, len(s.graph.outputs))}
+	k, err := s.take(in)
+	if err != nil {
+		return nil, failure("run", models.Internal, err)
+	}
+	if k != nil {
+		return s.runKit(ctx, k, in)
+	}
+	return s.runOnce(ctx, in)
+}
+
+// runKit runs with the memory of a kit.
+func (s *session) runKit(ctx context.Context, k *kit, in []models.Tensor) ([]models.Tensor, error) {
+	for i := range in {
+		models.Copy(k.inputs[i], in[i])
+	}
+	if err := s.run(ctx, &k.call); err != nil {
+		k.free()
+		return nil, err
+	}
+	out := make([]models.Tensor, len(k.outputs))
+	for i, t := range k.outputs {
+		out[i] = t.Clone()
+	}
+	s.kits.give(k)
+	return out, nil
+}
+
+// runOnce runs on the caller's own memory.
+func (s *session) runOnce(ctx context.Context, in []models.Tensor) ([]models.Tensor, error) {
+	c := call{}
 	defer c.free()
-	if err := c.prepare(s.graph, in); err != nil {
+	err := c.prepare(s.graph, in)
+	if err == nil && ctx.Done() != nil {
+		c.options, err = newRunOptions()
+	}
+	if err != nil {
 		return nil, failure("run", models.Internal, err)
 	}
 	if err := s.run(ctx, &c); err != nil {
@@ -113,25 +133,35 @@ func (s *session) Predict(ctx context.Context, in []models.Tensor) ([]models.Ten
 	return c.outputs, nil
 }
 
-// run runs with an end: when ctx ends, the run stops at its next operator.
+// run runs with an end: when ctx ends, the run stops at its next operator. A
+// call that failed must not be used again: it may still carry the stop.
 func (s *session) run(ctx context.Context, c *call) error {
-	if ctx.Done() == nil {
+	if ctx.Done() == nil || c.options == nil {
 		return runError(ctx, s.ort.Run(c.in, c.out))
-	}
-	opts, err := ort.NewRunOptions()
-	if err != nil {
-		return failure("run", models.Internal, err)
 	}
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
-		_ = opts.Terminate() // fails only without options; the run then ends by itself
+		_ = c.options.Terminate() // fails only without options; the run then ends by itself
 	})
-	err = s.ort.RunWithOptions(c.in, c.out, opts)
-	if !stop() {
-		<-done // Terminate must not meet freed options
+	err := s.ort.RunWithOptions(c.in, c.out, c.options)
+	if stop() {
+		return runError(ctx, err)
 	}
-	return errors.Join(runError(ctx, err), opts.Destroy())
+	<-done // Terminate must not meet freed options
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return runError(ctx, err)
+}
+
+// newRunOptions is ort.NewRunOptions with a nil of the right type.
+func newRunOptions() (*ort.RunOptions, error) {
+	o, err := ort.NewRunOptions()
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
 }
 
 // badInput are the beginnings of messages with which ONNX Runtime refuses the
@@ -183,6 +213,7 @@ func (s *session) Close() error {
 	if s.ort == nil {
 		return nil
 	}
+	s.kits.free()
 	err := s.ort.Destroy()
 	s.ort = nil
 	trim()
