@@ -159,8 +159,9 @@ func (s *Server) rest(o Options) *rest.Service {
 		revision = o.Policy(revision)
 	}
 	engine, err := policies.New(revision, d.defs)
+	validator, invalid := validate.New(d.defs, d.engine, validate.Base)
 	cfg := rest.Config{
-		Defs: d.defs, Validator: validate.New(d.defs), Store: s.Store, Audits: audits, Index: indexer,
+		Defs: d.defs, Validator: must(s.tb, validator, invalid), Store: s.Store, Audits: audits, Index: indexer,
 		Parser: parse.New(d.defs, d.units, parse.Options{
 			Base: base, Zone: time.UTC, Now: o.Now, Own: []string{"_format", "_pretty", rest.PageParam},
 		}),
