@@ -132,11 +132,15 @@ func TestCommittedSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	codes, err := os.ReadFile(filepath.Join("..", terminologyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(filepath.Join("..", "SOURCE.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(provenance(packed)), string(text)); diff != "" {
+	if diff := cmp.Diff(string(provenance(packed, codes)), string(text)); diff != "" {
 		t.Errorf("SOURCE.md (-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,7 @@
 // Command gen makes fhir/spec/r4.tsv.gz, the tables that package spec embeds,
-// from the official FHIR R4 4.0.1 definitions, and SOURCE.md, which says where
-// they came from.
+// and fhir/terminology/r4.ndjson.gz, the code systems and value sets, from the
+// official FHIR R4 4.0.1 definitions, and SOURCE.md, which says where they came
+// from.
 //
 // Run it from the root of the repository:
 //
@@ -34,6 +35,9 @@ func main() {
 	}
 }
 
+// terminologyFile is what package terminology embeds, seen from package spec.
+const terminologyFile = "../terminology/r4.ndjson.gz"
+
 func run(ctx context.Context, dir, out string) error {
 	if dir == "" {
 		var err error
@@ -56,5 +60,12 @@ func run(ctx context.Context, dir, out string) error {
 	if err := os.WriteFile(filepath.Join(out, "r4.tsv.gz"), packed, 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(out, "SOURCE.md"), provenance(packed), 0o644)
+	codes, err := packTerminology(dir)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, terminologyFile), codes, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, "SOURCE.md"), provenance(packed, codes), 0o644)
 }

@@ -67,18 +67,27 @@ func download(ctx context.Context) (string, error) {
 func read(dir string) (*source, error) {
 	src := &source{valueSets: map[string]*valueSet{}, codeSystems: map[string]*codeSystem{}}
 	for _, f := range files {
-		text, err := os.ReadFile(filepath.Join(dir, f.name))
+		text, err := verified(dir, f.name, f.sum)
 		if err != nil {
 			return nil, err
-		}
-		if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != f.sum {
-			return nil, fmt.Errorf("%s: SHA-256 is %x, want %s", f.name, sum, f.sum)
 		}
 		if err := src.add(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
 	return src, nil
+}
+
+// verified reads a file whose SHA-256 is the one expected.
+func verified(dir, name, want string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(text); hex.EncodeToString(sum[:]) != want {
+		return nil, fmt.Errorf("%s: SHA-256 is %x, want %s", name, sum, want)
+	}
+	return text, nil
 }
 
 // add sorts the entries of one Bundle into src. Resource types that the tables
@@ -128,7 +137,7 @@ func decode[T any](text []byte, keep func(*T)) error {
 }
 
 // provenance is the text of SOURCE.md.
-func provenance(packed []byte) []byte {
+func provenance(packed, codes []byte) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Where r4.tsv.gz comes from
 
@@ -141,13 +150,17 @@ Made by `+"`go run ./fhir/spec/gen`"+`; do not edit.
 | checksum | %s |
 | licence | the FHIR specification is CC0 1.0 (https://hl7.org/fhir/R4/license.html); the module is MIT |
 | r4.tsv.gz | %d bytes, SHA-256 %x |
+| ../terminology/r4.ndjson.gz | %d bytes, SHA-256 %x |
 
 Files read:
 
 | file | SHA-256 |
 |---|---|
-`, module, moduleVersion, moduleFolder, moduleSum, len(packed), sha256.Sum256(packed))
+`, module, moduleVersion, moduleFolder, moduleSum, len(packed), sha256.Sum256(packed), len(codes), sha256.Sum256(codes))
 	for _, f := range files {
+		fmt.Fprintf(&b, "| %s | %s |\n", f.name, f.sum)
+	}
+	for _, f := range terminologyFiles[2:] {
 		fmt.Fprintf(&b, "| %s | %s |\n", f.name, f.sum)
 	}
 	b.WriteString("\nCorrections to the official text (gen/corrections.go):\n\n| where | from | to | why |\n|---|---|---|---|\n")

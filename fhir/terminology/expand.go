@@ -1,0 +1,262 @@
+package terminology
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"galen/fhir"
+	"galen/fhir/jsontree"
+)
+
+// each yields the codes of a set in the order of its parts, each once, until f
+// returns an error.
+func (v *valueSet) each(f func(hit) error) error {
+	type key struct{ system, code string }
+	seen := map[key]bool{}
+	for _, p := range v.includes {
+		err := p.each(func(h hit) error {
+			k := key{h.System, h.Code}
+			if seen[k] || v.activeOnly && h.concept != nil && h.concept.inactive {
+				return nil
+			}
+			seen[k] = true
+			if _, excluded, err := anyHas(v.exclude, h.Coding); excluded || err != nil {
+				return err
+			}
+			return f(h)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *part) each(f func(hit) error) error {
+	inAll := func(h hit, sets []*valueSet) error {
+		for _, v := range sets {
+			if _, ok, err := v.has(h.Coding); !ok || err != nil {
+				return err
+			}
+		}
+		return f(h)
+	}
+	switch {
+	case p.system == "" && len(p.imports) > 0:
+		return p.imports[0].each(func(h hit) error { return inAll(h, p.imports[1:]) })
+	case p.listed != nil:
+		for _, c := range p.listed {
+			h, ok, err := p.own(c)
+			if err != nil {
+				return err
+			}
+			if ok {
+				if err := inAll(h, p.imports); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case p.cs == nil || !p.cs.complete() || !p.decided:
+		if p.grammar != nil {
+			return fhir.E("terminology.Expand", fhir.TooCostly, "url", "the codes of "+p.system+" are a grammar and cannot be listed")
+		}
+		return undecided(p.system)
+	}
+	for _, c := range p.cs.concepts {
+		if p.passes(c) {
+			if err := inAll(hit{Coding{p.system, p.version, c.code, c.display}, c}, p.imports); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ExpandIn is what $expand asks
+// (https://hl7.org/fhir/R4/valueset-operation-expand.html).
+type ExpandIn struct {
+	URL, Version string        // of the value set; or
+	ValueSet     fhir.Resource // the value set itself
+	Filter       string        // text that a display or code must have, word by word
+	Offset       int           // codes to leave out at the start
+	Count        int           // codes at most; < 0 is all
+	ActiveOnly   bool
+	Designations bool // with the designations of each concept
+}
+
+// Expand returns the ValueSet resource with its expansion: flat, unless it is
+// one whole code system, which keeps its hierarchy. Errors: NotFound for an
+// unknown value set, NotSupported if a code system is not here, TooCostly beyond
+// the limit, Unprocessable for value sets that include each other.
+func (s *Service) Expand(ctx context.Context, in ExpandIn) ([]byte, error) {
+	v, err := s.asked(ctx, in.URL, in.Version, in.ValueSet)
+	if err != nil {
+		return nil, err
+	}
+	e := expansion{ExpandIn: in, words: strings.Fields(strings.ToLower(in.Filter)), limit: s.limits.Codes}
+	if tree := v.tree(); tree != nil && in.Filter == "" && in.Offset == 0 && in.Count < 0 && !in.ActiveOnly {
+		e.nest(tree, tree.root.Get("concept"))
+	} else if err := v.each(e.add); err != nil {
+		return nil, err
+	}
+	return e.write(v.root, s.now()), nil
+}
+
+// asked is the value set that a request names or brings along.
+func (s *Service) asked(ctx context.Context, url, version string, given fhir.Resource) (*valueSet, error) {
+	switch {
+	case given.Type == "ValueSet":
+		return s.compile(ctx, given.Root(), []string{given.Root().Get("url").Text()})
+	case url == "":
+		return nil, fhir.E("terminology", fhir.Required, "url", "a value set is needed: url or valueSet")
+	}
+	return s.valueSet(ctx, url, version, nil)
+}
+
+// tree is the code system that a set is the whole of, if it has a hierarchy.
+func (v *valueSet) tree() *codeSystem {
+	if len(v.includes) != 1 || len(v.exclude) > 0 || v.activeOnly {
+		return nil
+	}
+	p := v.includes[0]
+	if p.cs == nil || !p.cs.complete() || p.listed != nil || len(p.filters) > 0 || len(p.imports) > 0 {
+		return nil
+	}
+	for n := range p.cs.root.Get("concept").Items() {
+		if n.Get("concept").Exists() {
+			return p.cs
+		}
+	}
+	return nil
+}
+
+// expansion gathers and writes ValueSet.expansion.contains.
+type expansion struct {
+	ExpandIn
+	words    []string
+	limit    int
+	total    int
+	contains jsontree.Writer // the items of an array
+}
+
+func (e *expansion) add(h hit) error {
+	if e.ActiveOnly && h.concept != nil && h.concept.inactive || !e.matches(h) {
+		return nil
+	}
+	e.total++
+	if e.total > e.limit {
+		return fhir.E("terminology.Expand", fhir.TooCostly, "url", "the value set has more codes than this server expands")
+	}
+	if e.total > e.Offset && (e.Count < 0 || e.total <= e.Offset+e.Count) {
+		e.open(h)
+		e.contains.EndObject()
+	}
+	return nil
+}
+
+// matches reports whether each word of the filter begins a word of the display
+// or the code.
+func (e *expansion) matches(h hit) bool {
+	if len(e.words) == 0 {
+		return true
+	}
+	have := strings.FieldsFunc(strings.ToLower(h.Display+" "+h.Code), func(r rune) bool { return strings.ContainsRune(" -(/[,", r) })
+	have = append(have, strings.ToLower(h.Code))
+	for _, w := range e.words {
+		if !slices.ContainsFunc(have, func(word string) bool { return strings.HasPrefix(word, w) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// open writes one item and leaves it open.
+func (e *expansion) open(h hit) {
+	w := &e.contains
+	w.Object("")
+	w.String("system", h.System)
+	if h.concept != nil && h.concept.abstract {
+		w.Bool("abstract", true)
+	}
+	if h.concept != nil && h.concept.inactive {
+		w.Bool("inactive", true)
+	}
+	w.String("version", h.Version)
+	w.String("code", h.Code)
+	w.String("display", h.Display)
+	if e.Designations && h.concept != nil {
+		w.Raw("designation", h.concept.node.Get("designation"))
+	}
+}
+
+// nest writes one level of a code system as its definition nests it.
+func (e *expansion) nest(cs *codeSystem, list jsontree.Node) {
+	for n := range list.Items() {
+		c := cs.concept(n.Get("code").Text())
+		e.total++
+		e.open(hit{Coding{System: cs.url, Code: c.code, Display: c.display}, c})
+		if n.Get("concept").Exists() {
+			e.contains.Array("contains")
+			e.nest(cs, n.Get("concept"))
+			e.contains.EndArray()
+		}
+		e.contains.EndObject()
+	}
+}
+
+// write makes the ValueSet: what identifies the definition, and the expansion.
+func (e *expansion) write(root jsontree.Node, now time.Time) []byte {
+	var w jsontree.Writer
+	w.Object("")
+	w.String("resourceType", "ValueSet")
+	w.String("url", cmp.Or(root.Get("url").Text(), e.URL))
+	for _, name := range []string{"identifier", "version", "name", "title"} {
+		w.Raw(name, root.Get(name))
+	}
+	w.String("status", cmp.Or(root.Get("status").Text(), "active"))
+	w.Object("expansion")
+	w.String("timestamp", fhir.FormatInstant(now))
+	w.Int("total", e.total)
+	if e.Offset > 0 || e.Count >= 0 {
+		w.Int("offset", e.Offset)
+	}
+	e.parameters(&w)
+	if items := e.contains.Bytes(); len(items) > 0 {
+		w.Array("contains")
+		w.Append(items)
+		w.EndArray()
+	}
+	w.EndObject()
+	w.EndObject()
+	return w.Bytes()
+}
+
+// parameters repeats what narrowed the expansion.
+func (e *expansion) parameters(w *jsontree.Writer) {
+	if e.Filter == "" && e.Count < 0 && !e.ActiveOnly {
+		return
+	}
+	w.Array("parameter")
+	if e.Filter != "" {
+		parameter(w, "filter", func() { w.String("valueString", e.Filter) })
+	}
+	if e.Count >= 0 {
+		parameter(w, "count", func() { w.Int("valueInteger", e.Count) })
+	}
+	if e.ActiveOnly {
+		parameter(w, "activeOnly", func() { w.Bool("valueBoolean", true) })
+	}
+	w.EndArray()
+}
+
+// parameter writes one item {name, value}.
+func parameter(w *jsontree.Writer, name string, value func()) {
+	w.Object("")
+	w.String("name", name)
+	value()
+	w.EndObject()
+}

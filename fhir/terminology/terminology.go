@@ -1,0 +1,137 @@
+// Package terminology answers what FHIR R4 asks of a terminology service
+// (https://hl7.org/fhir/R4/terminology-service.html): what a value set holds,
+// whether a code is in it, what a code means, how codes relate and translate.
+//
+// Promises: R4's own 1,062 code systems, 1,316 value sets and 19 concept maps are
+// built in and cost nothing until asked for; a definition that the server stores comes
+// before a built-in one; value sets that include each other are refused; what
+// cannot be decided here, since a code system is not, is an error and never a
+// guess; every answer has a limit.
+//
+// It stores nothing, has no HTTP, and asks no other server.
+package terminology
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"galen/fhir"
+	"galen/fhir/jsontree"
+	"galen/fhir/ucum"
+)
+
+// Source finds definitions that a server stores.
+type Source interface {
+	// Find returns the CodeSystem, ValueSet or ConceptMap of a canonical URL, the
+	// latest if version is ""; false if there is none that the caller may see.
+	Find(ctx context.Context, resourceType, url, version string) (fhir.Resource, bool, error)
+}
+
+// Coding is one code of a code system
+// (https://hl7.org/fhir/R4/datatypes.html#Coding).
+type Coding struct {
+	System, Version, Code, Display string
+}
+
+// CodingOf reads a Coding.
+func CodingOf(n jsontree.Node) Coding {
+	return Coding{n.Get("system").Text(), n.Get("version").Text(), n.Get("code").Text(), n.Get("display").Text()}
+}
+
+// Limits bound one answer; a zero field takes the default.
+type Limits struct {
+	Codes   int // codes of one expansion; 100,000
+	Nesting int // value sets within value sets; 20
+	Cached  int // compiled code systems kept; 200
+}
+
+// Service answers. It is safe for concurrent use.
+type Service struct {
+	builtin *Library
+	source  Source
+	units   *ucum.Table
+	now     func() time.Time
+	limits  Limits
+
+	mu      sync.Mutex
+	systems map[cacheKey]*codeSystem
+}
+
+// cacheKey tells versions of stored definitions apart; a built-in one has no id.
+type cacheKey struct {
+	url     string
+	key     fhir.Key
+	version int64
+}
+
+// Options are what a Service is made of.
+type Options struct {
+	Builtin *Library
+	Source  Source      // nil: only R4's own are known
+	Units   *ucum.Table // decides on UCUM codes
+	Now     func() time.Time
+	Limits  Limits
+}
+
+// New returns a Service.
+func New(o Options) *Service {
+	limits := o.Limits
+	for field, value := range map[*int]int{&limits.Codes: 100_000, &limits.Nesting: 20, &limits.Cached: 200} {
+		if *field <= 0 {
+			*field = value
+		}
+	}
+	return &Service{builtin: o.Builtin, source: o.Source, units: o.Units, now: o.Now, limits: limits, systems: map[cacheKey]*codeSystem{}}
+}
+
+// find returns a definition by canonical URL, "url|version" allowed.
+func (s *Service) find(ctx context.Context, resourceType, canonical, version string) (fhir.Resource, bool, error) {
+	url, pinned, found := strings.Cut(canonical, "|")
+	if found {
+		version = pinned
+	}
+	if s.source != nil {
+		if r, ok, err := s.source.Find(ctx, resourceType, url, version); ok || err != nil {
+			return r, ok, err
+		}
+	}
+	r, ok, err := s.builtin.find(resourceType, url)
+	if err != nil || !ok || version != "" && r.Root().Get("version").Text() != version {
+		return fhir.Resource{}, false, err
+	}
+	return r, true, nil
+}
+
+// system returns a compiled code system, nil if its concepts are not here.
+func (s *Service) system(ctx context.Context, url, version string) (*codeSystem, error) {
+	r, ok, err := s.find(ctx, "CodeSystem", url, version)
+	if err != nil || !ok {
+		return nil, err
+	}
+	key := cacheKey{r.Root().Get("url").Text(), r.Key, r.Version}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cs, ok := s.systems[key]; ok {
+		return cs, nil
+	}
+	cs := compileSystem(r)
+	if len(s.systems) >= s.limits.Cached {
+		for old := range s.systems { // any will do
+			delete(s.systems, old)
+			break
+		}
+	}
+	s.systems[key] = cs
+	return cs, nil
+}
+
+// need is system, where none is an error of Kind NotFound.
+func (s *Service) need(ctx context.Context, url, version string) (*codeSystem, error) {
+	cs, err := s.system(ctx, url, version)
+	if err == nil && cs == nil {
+		err = fhir.E("terminology", fhir.NotFound, "system", "the code system is not known to this server")
+	}
+	return cs, err
+}
