@@ -19,13 +19,17 @@ import (
 // request is what a handler gets to see of an HTTP request.
 type request struct {
 	rest.Caller
+	wanted
 	method string
 	path   string // of the URL, decoded
 	query  string // raw
 	header http.Header
 	params gin.Params
-	body   []byte
+	body   []byte // a resource is JSON here, whatever the client sent
 	base   string // absolute URL of the server, no slash at the end
+	// refused is why no format can be served that the client takes; wanted is
+	// JSON then.
+	refused error
 }
 
 func (r *request) param(name string) string { return r.params.ByName(name) }
@@ -44,10 +48,11 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
 		defer cancel()
 		out, err := s.call(ctx, c, rt, r)
+		if err == nil {
+			err = s.respond(c, r.wanted, out)
+		}
 		if err != nil {
-			s.respondError(c, err)
-		} else {
-			s.respond(c, out)
+			s.respondError(c, r.wanted, err)
 		}
 		s.finish(ctx, c, rt, r, err, time.Since(start))
 	}
@@ -59,11 +64,15 @@ func (s *Server) newRequest(c *gin.Context) *request {
 		id = s.NewID()
 	}
 	base := baseURL(c.Request, s.BaseURL)
-	return &request{
+	r := &request{
 		Caller: rest.Caller{RequestID: id, Address: c.RemoteIP(), Base: base + fhirPath},
 		method: c.Request.Method, path: c.Request.URL.Path, query: c.Request.URL.RawQuery,
 		header: c.Request.Header, params: c.Params, base: base,
 	}
+	if strings.HasPrefix(r.path, fhirPath) {
+		r.wanted, r.refused = negotiate(c.Request.URL.Query(), r.header.Values("Accept"))
+	}
+	return r
 }
 
 // call authenticates, reads the body and runs the handler. A panic is an
@@ -81,24 +90,20 @@ func (s *Server) call(ctx context.Context, c *gin.Context, rt route, r *request)
 			return response{}, s.REST.Refused(ctx, r.Caller)
 		}
 	}
-	if err := s.negotiate(rt, r, c.Request.URL.Query().Get("_format")); err != nil {
-		return response{}, err
+	if rt.kind == fhirRoute && r.refused != nil {
+		return response{}, r.refused
 	}
 	if rt.body {
 		if r.body, err = s.readBody(c.Request); err != nil {
 			return response{}, err
 		}
+		if rt.kind == fhirRoute {
+			if err := s.understand(r); err != nil {
+				return response{}, err
+			}
+		}
 	}
 	return rt.handle(ctx, r)
-}
-
-// negotiate checks that the client takes FHIR JSON and sends what is read.
-func (s *Server) negotiate(rt route, r *request, override string) error {
-	if rt.kind != fhirRoute {
-		return nil
-	}
-	_, err := accepted(override, r.header.Get("Accept"))
-	return err
 }
 
 func (s *Server) readBody(r *http.Request) ([]byte, error) {

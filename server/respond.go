@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"galen/fhir"
+	"galen/fhir/jsontree"
 	"galen/fhir/r4"
+	"galen/fhir/xml"
 )
 
 // response is what a handler answers. This file is the only one that writes
@@ -19,8 +22,8 @@ import (
 type response struct {
 	status int         // 0 means 200
 	header http.Header // nil for none
-	kind   string      // Content-Type, "" for FHIR JSON
-	body   []byte      // not changed, may be stored bytes
+	kind   string      // Content-Type, "" for a resource in the client's format
+	body   []byte      // not changed, may be stored bytes; a resource as JSON
 }
 
 // zipped is where compressing begins to pay.
@@ -28,7 +31,14 @@ const zipped = 1400 // bytes: about one packet
 
 var _ http.ResponseWriter = gin.ResponseWriter(nil)
 
-func (s *Server) respond(c *gin.Context, out response) {
+// respond writes an answer, a resource in the format that the client wants. The
+// error is of Kind NotAcceptable, and then nothing is written.
+func (s *Server) respond(c *gin.Context, w wanted, out response) error {
+	if len(out.body) > 0 && out.kind == "" {
+		if err := s.encode(w, &out); err != nil {
+			return err
+		}
+	}
 	h := c.Writer.Header()
 	for name, values := range out.header {
 		h[name] = values
@@ -36,13 +46,11 @@ func (s *Server) respond(c *gin.Context, out response) {
 	if out.status == 0 {
 		out.status = http.StatusOK
 	}
+	h.Add("Vary", "Accept, Accept-Encoding")
 	if len(out.body) == 0 {
 		c.Writer.WriteHeader(out.status)
 		c.Writer.WriteHeaderNow()
-		return
-	}
-	if out.kind == "" {
-		out.kind = fhirJSON
+		return nil
 	}
 	h.Set("Content-Type", out.kind)
 	body := out.body
@@ -54,20 +62,51 @@ func (s *Server) respond(c *gin.Context, out response) {
 			body = out.body
 		}
 	}
-	h.Add("Vary", "Accept, Accept-Encoding")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.Writer.WriteHeader(out.status)
 	if c.Request.Method == http.MethodHead {
 		c.Writer.WriteHeaderNow()
-		return
+		return nil
 	}
 	// A client that went away is not an error of the server.
 	_, _ = c.Writer.Write(body)
+	return nil
+}
+
+// deepest is how deep an answer may nest: a stored resource and the Bundle
+// around it.
+const deepest = 256
+
+// encode puts the JSON of a resource in the format that the client wants.
+func (s *Server) encode(w wanted, out *response) error {
+	if w.format == 0 {
+		w.format = formatJSON
+	}
+	out.kind = contentTypes[w.format]
+	if w.format == formatJSON {
+		if w.pretty {
+			var b bytes.Buffer
+			if json.Indent(&b, out.body, "", "  ") == nil {
+				out.body = b.Bytes()
+			}
+		}
+		return nil
+	}
+	doc, err := jsontree.Parse(out.body, jsontree.Limits{Depth: deepest})
+	if err != nil {
+		return &fhir.Error{Op: "server.encode", Err: err}
+	}
+	style := xml.Compact
+	if w.pretty {
+		style = xml.Pretty
+	}
+	out.body, err = s.codec.ToXML(doc.Root(), style)
+	return err
 }
 
 // respondError answers with the OperationOutcome and status of err
 // (https://hl7.org/fhir/R4/http.html#Status-Codes).
-func (s *Server) respondError(c *gin.Context, err error) {
+func (s *Server) respondError(c *gin.Context, w wanted, err error) {
 	kind := fhir.KindOf(err)
 	out := response{status: kind.Status(), header: http.Header{}, body: r4.OperationOutcome(fhir.IssuesOf(err))}
 	switch kind {
@@ -76,13 +115,15 @@ func (s *Server) respondError(c *gin.Context, err error) {
 	case fhir.Throttled, fhir.Unavailable, fhir.Timeout:
 		out.header.Set("Retry-After", "1")
 	}
-	s.respond(c, out)
+	if s.respond(c, w, out) != nil { // an OperationOutcome of ours has an XML
+		_ = s.respond(c, wanted{}, out)
+	}
 }
 
 func acceptsGzip(header string) bool {
 	for part := range strings.SplitSeq(header, ",") {
-		name, _ := mediaType(part)
-		if name == "gzip" && qualityOf(part) > 0 {
+		name, params := mediaType(part)
+		if (name == "gzip" || name == "x-gzip" || name == "*") && qualityOf(params) > 0 {
 			return true
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"galen/fhir/rest"
+	"galen/fhir/xml"
 	"galen/hooks"
 	"galen/policies"
 )
@@ -56,13 +57,14 @@ type Server struct {
 	engine  *gin.Engine
 	metrics *metrics
 	zippers *zippers
+	codec   *xml.Codec
 	ready   readiness
 }
 
 // New builds a Server; it starts nothing.
 func New(cfg Config) *Server {
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers()}
+	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs)}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	s.engine.UseRawPath = false
