@@ -153,7 +153,7 @@ func (c *checker) member(owner jsontree.Node, name string, n jsontree.Node, t *s
 	vt, known := c.defs.Type(code)
 	primitive := known && vt.Kind == spec.Primitive
 	at += "." + plain
-	if twin && !primitive {
+	if twin && (!primitive || e.Attribute || code == "xhtml") {
 		c.fail(fhir.Invalid, at, "only a primitive element has a member with _")
 		return
 	}
@@ -289,8 +289,11 @@ func (c *checker) twin(value, n jsontree.Node, e *spec.Element, at string) {
 		c.fail(fhir.Invalid, at, "must have as many items as the values")
 	}
 	for item := range n.Items() {
-		if item.Kind() != jsontree.Null {
+		switch {
+		case item.Kind() != jsontree.Null:
 			c.object(item, t, at, false)
+		case !value.Exists():
+			c.fail(fhir.Invalid, at, "null may only stand for a primitive that has a value")
 		}
 	}
 }
