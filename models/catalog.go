@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"runtime"
@@ -48,6 +49,11 @@ type Options struct {
 	Slow time.Duration
 	// Now is the clock that costs are measured with; nil is time.Now.
 	Now func() time.Time
+
+	// Settings are what was decided before, and Save keeps what is decided from
+	// now on; a change that cannot be saved is not made. Save may be nil.
+	Settings Settings
+	Save     func(Settings) error
 }
 
 func (o *Options) defaults() {
@@ -79,11 +85,14 @@ type Refusal struct {
 }
 
 // Catalog holds the served versions. It is safe for concurrent use: readers take
-// no lock, and a change appears at once and whole.
+// no lock, and a change appears at once and whole. Loading holds up no other
+// change, so that a model can be stopped while another one loads.
 type Catalog struct {
 	opts    Options
 	lane    chan struct{} // held by each run of a slow version
-	changes sync.Mutex    // held by who changes the state
+	loading sync.Mutex    // held by who loads; guards sources
+	sources []Source
+	changes sync.Mutex // held by who changes the state
 	state   atomic.Pointer[state]
 }
 
@@ -91,6 +100,7 @@ type Catalog struct {
 type state struct {
 	versions map[string][]*version // by name, newest first
 	refused  []Refusal
+	settings Settings
 }
 
 // Load makes a catalog of the sources, in order; of two folders with the same
@@ -100,7 +110,7 @@ type state struct {
 func Load(ctx context.Context, opts Options, sources ...Source) (*Catalog, error) {
 	opts.defaults()
 	c := &Catalog{opts: opts, lane: make(chan struct{}, opts.Lane)}
-	c.state.Store(&state{})
+	c.state.Store(&state{settings: opts.Settings.clone()})
 	for _, src := range sources {
 		if err := c.Add(ctx, src); err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -109,33 +119,69 @@ func Load(ctx context.Context, opts Options, sources ...Source) (*Catalog, error
 	return c, nil
 }
 
-// Add loads what a source holds and serves it beside what is served already.
-// Folders whose name and version are served already are refused. Errors as Load;
-// then nothing of the source is served.
+// Add loads what a source holds and serves it beside what is served already; the
+// source is also where Reload looks. Folders whose name and version are served
+// already are refused. Errors as Load; then nothing of the source is served.
 func (c *Catalog) Add(ctx context.Context, src Source) error {
+	c.loading.Lock()
+	defer c.loading.Unlock()
 	folders, err := list(src)
 	if err != nil {
 		return &Error{Op: "list catalog " + src.Name, Kind: Internal, Err: err}
 	}
+	var b batch
+	for _, folder := range folders {
+		if err := c.into(ctx, &b, src, folder, false); err != nil {
+			return err
+		}
+	}
+	c.sources = append(c.sources, src)
+	c.publish(&b)
+	return nil
+}
+
+// batch is what was loaded and is to appear at once.
+type batch struct {
+	loaded  []*version
+	refused []Refusal
+}
+
+// into loads one folder into a batch; again lets it stand in for the version that
+// is served. An error means that ctx ended, and then the batch is closed.
+func (c *Catalog) into(ctx context.Context, b *batch, src Source, folder string, again bool) error {
+	if ctx.Err() != nil {
+		return errors.Join(&Error{Op: "load catalog " + src.Name, Kind: Timeout, Err: context.Cause(ctx)}, closeAll(b.loaded))
+	}
+	v, err := c.load(ctx, src, folder, again)
+	if err != nil {
+		b.refused = append(b.refused, Refusal{Source: src.Name, Path: folder, Err: err})
+		return nil
+	}
+	b.loaded = append(b.loaded, v)
+	return nil
+}
+
+// publish makes a batch appear. A version that it replaces is let go, and closed
+// after its last holder.
+func (c *Catalog) publish(b *batch) {
 	c.changes.Lock()
 	defer c.changes.Unlock()
 	next := c.state.Load().clone()
-	var added []*version
-	for _, folder := range folders {
-		if ctx.Err() != nil {
-			closeAll(added)
-			return &Error{Op: "load catalog " + src.Name, Kind: Timeout, Err: context.Cause(ctx)}
+	var replaced []*version
+	for _, v := range b.loaded {
+		if old := next.pinned(v.info.Ref); old != nil {
+			replaced = append(replaced, old)
+			next.remove(old)
 		}
-		v, err := c.load(ctx, src, folder, next)
-		if err != nil {
-			next.refuse(Refusal{Source: src.Name, Path: folder, Err: err})
-			continue
-		}
-		added = append(added, v)
 		next.insert(v)
 	}
+	for _, r := range b.refused {
+		next.refuse(r)
+	}
 	c.state.Store(next)
-	return nil
+	for _, v := range replaced {
+		v.release()
+	}
 }
 
 // list names the <name>/<version> folders of a source.
@@ -167,13 +213,16 @@ func skip(e fs.DirEntry) bool {
 }
 
 // Acquire holds the version a Ref names; the caller must Release it. Errors:
-// NotFound; Refused when exactly that version was refused.
+// NotFound; Refused when exactly that version was refused; Stopped.
 func (c *Catalog) Acquire(ref Ref) (*Model, error) {
 	for {
 		s := c.state.Load()
 		v := s.find(ref)
 		if v == nil {
 			return nil, s.missing(ref)
+		}
+		if reason, stopped := s.settings.stopped(v.info.Ref); stopped {
+			return nil, v.error("find model", Stopped, errors.New(reason))
 		}
 		if v.acquire() {
 			return &Model{v: v}, nil
@@ -227,12 +276,12 @@ func (c *Catalog) drop(ref Ref) (*version, error) {
 	c.changes.Lock()
 	defer c.changes.Unlock()
 	s := c.state.Load()
-	v := s.find(ref)
-	if ref.Version == "" || v == nil {
+	v := s.pinned(ref)
+	if v == nil {
 		return nil, s.missing(ref)
 	}
 	next := s.clone()
-	next.versions[ref.Name] = slices.DeleteFunc(slices.Clone(s.versions[ref.Name]), func(w *version) bool { return w == v })
+	next.remove(v)
 	c.state.Store(next)
 	return v, nil
 }
@@ -265,17 +314,23 @@ func closeAll(versions []*version) error {
 }
 
 func (s *state) clone() *state {
-	next := &state{versions: make(map[string][]*version, len(s.versions)), refused: slices.Clone(s.refused)}
-	for name, versions := range s.versions {
-		next.versions[name] = versions
-	}
+	next := &state{versions: make(map[string][]*version, len(s.versions)), refused: slices.Clone(s.refused), settings: s.settings}
+	maps.Copy(next.versions, s.versions)
 	return next
+}
+
+// remove takes a version out without touching the slice that an older state may
+// hold.
+func (s *state) remove(v *version) {
+	name := v.info.Ref.Name
+	s.versions[name] = slices.DeleteFunc(slices.Clone(s.versions[name]), func(w *version) bool { return w == v })
 }
 
 // insert adds a version to its name, newest first, without touching the slice
 // that an older state may hold.
 func (s *state) insert(v *version) {
 	name := v.info.Ref.Name
+	s.refused = slices.DeleteFunc(s.refused, func(o Refusal) bool { return o.Source == v.info.Source && o.Path == v.folder() })
 	versions := append(slices.Clone(s.versions[name]), v)
 	slices.SortFunc(versions, func(a, b *version) int { return b.info.Ref.Version.Compare(a.info.Ref.Version) })
 	s.versions[name] = versions
@@ -287,17 +342,36 @@ func (s *state) refuse(r Refusal) {
 	s.refused = append(s.refused, r)
 }
 
-// find gives the pinned version, or the newest release, or the newest
-// pre-release when there is no release.
+// find gives the pinned version; that of an alias; or else the champion, the
+// newest release, or the newest pre-release when there is no release.
 func (s *state) find(ref Ref) *version {
+	switch ref.Version {
+	case Champion, "":
+		if v := s.pinned(Ref{ref.Name, s.settings.champion(ref.Name)}); v != nil {
+			return v
+		}
+	case Challenger:
+		return s.pinned(Ref{ref.Name, s.settings.Challengers[ref.Name]})
+	default:
+		return s.pinned(ref)
+	}
 	versions := s.versions[ref.Name]
 	for _, v := range versions {
-		if ref.Version == v.info.Ref.Version || ref.Version == "" && !v.info.Ref.Version.Prerelease() {
+		if !v.info.Ref.Version.Prerelease() {
 			return v
 		}
 	}
-	if ref.Version == "" && len(versions) > 0 {
+	if len(versions) > 0 {
 		return versions[0]
+	}
+	return nil
+}
+
+func (s *state) pinned(ref Ref) *version {
+	for _, v := range s.versions[ref.Name] {
+		if v.info.Ref.Version == ref.Version {
+			return v
+		}
 	}
 	return nil
 }
@@ -307,7 +381,7 @@ var errNotServed = errors.New("no such model is served")
 // missing says why a Ref is not found.
 func (s *state) missing(ref Ref) error {
 	for _, r := range s.refused {
-		if r.Path == path.Join(ref.Name, string(ref.Version)) {
+		if ref.Version != "" && r.Path == path.Join(ref.Name, string(ref.Version)) {
 			return r.Err
 		}
 	}

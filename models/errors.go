@@ -18,11 +18,12 @@ const (
 	Busy                    // too many callers are waiting; try again later
 	Timeout                 // the context ended first
 	Unavailable             // the model's own server cannot be reached now
-	Exists                  // that name and version is served already
+	Exists                  // that name and version is there already
+	Stopped                 // switched off by its owner
 )
 
 func (k Kind) String() string {
-	return [...]string{"internal", "not found", "refused", "bad input", "not finite", "busy", "timeout", "unavailable", "exists already"}[k]
+	return [...]string{"internal", "not found", "refused", "bad input", "not finite", "busy", "timeout", "unavailable", "exists already", "stopped"}[k]
 }
 
 // Error is the one error type of this package and of every Runner. It names

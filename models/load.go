@@ -20,20 +20,20 @@ const maxText = 16 << 20
 // load checks one folder and opens its model. Its error is of Kind Refused. The
 // steps go from cheap to dear, and no byte reaches the runtime before its digest
 // holds.
-func (c *Catalog) load(ctx context.Context, src Source, folder string, s *state) (*version, error) {
-	v, err := c.open(ctx, src, folder, s)
+func (c *Catalog) load(ctx context.Context, src Source, folder string, again bool) (*version, error) {
+	v, err := c.open(ctx, src, folder, again)
 	if err != nil {
 		return nil, &Error{Op: "load", Kind: Refused, Model: folder, Err: err}
 	}
 	return v, nil
 }
 
-func (c *Catalog) open(ctx context.Context, src Source, folder string, s *state) (*version, error) {
+func (c *Catalog) open(ctx context.Context, src Source, folder string, again bool) (*version, error) {
 	info, err := readInfo(src, folder)
 	if err != nil {
 		return nil, err
 	}
-	if v := s.find(info.Ref); v != nil {
+	if v := c.state.Load().pinned(info.Ref); v != nil && !again {
 		return nil, fmt.Errorf("this version is served already, from %s", v.info.Source)
 	}
 	cases, err := readGolden(src.FS, path.Join(folder, "golden.json"), info.Manifest)
@@ -60,7 +60,7 @@ func (c *Catalog) open(ctx context.Context, src Source, folder string, s *state)
 }
 
 // prove checks the ports and replays the golden cases, which also warms the model.
-func (c *Catalog) prove(ctx context.Context, info Info, runner Runner, cases *golden) (*version, error) {
+func (c *Catalog) prove(ctx context.Context, info Info, runner Runner, cases goldenCases) (*version, error) {
 	v := &version{
 		info: info, runner: runner, drained: make(chan struct{}),
 		slots: make(chan struct{}, c.opts.Concurrency), queue: int64(c.opts.Queue),
@@ -87,8 +87,8 @@ func (c *Catalog) prove(ctx context.Context, info Info, runner Runner, cases *go
 const warmRuns = 3
 
 // warm measures the version and puts it into its lane.
-func (c *Catalog) warm(ctx context.Context, v *version, cases *golden) error {
-	in := cases.Cases[len(cases.Cases)-1].in
+func (c *Catalog) warm(ctx context.Context, v *version, cases goldenCases) error {
+	in := cases[len(cases)-1].in
 	for range warmRuns {
 		start := c.opts.Now()
 		if _, _, err := v.predictRows(ctx, in); err != nil {

@@ -101,6 +101,9 @@ type version struct {
 	closeErr error         // readable once drained is closed
 }
 
+// folder is where the version lies in its source.
+func (v *version) folder() string { return v.info.Ref.Name + "/" + string(v.info.Ref.Version) }
+
 // acquire adds a holder unless the version is closed already.
 func (v *version) acquire() bool {
 	for {

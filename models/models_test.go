@@ -78,7 +78,7 @@ func TestParseRef(t *testing.T) {
 			t.Errorf("ParseRef(%q) = %v, %v", text, got, err)
 		}
 	}
-	for _, bad := range []string{"", "@", "@1.0.0", "a@", "a@1", "a@1.0.0@1.0.0", "A", "1a", "a_b", "a--b", "a-", "-a", "a/b", "../a", "a@../b", "a b", "a@1.0.0+x", "é"} {
+	for _, bad := range []string{"", "@", "@1.0.0", "a@", "a@1", "a@1.0.0@1.0.0", "A", "1a", "a_b", "a--b", "a-", "-a", "a/b", "../a", "a@../b", "a b", "a@1.0.0+x", "a@king", "é"} {
 		if got, err := models.ParseRef(bad); models.KindOf(err) != models.BadInput || err == nil {
 			t.Errorf("ParseRef(%q) = %v, %v; want BadInput", bad, got, err)
 		}
@@ -107,7 +107,7 @@ func TestKindOf(t *testing.T) {
 	if got := (&models.Error{Op: "predict", Kind: models.Timeout, Model: "a@1.0.0", Err: errors.New("late")}).Error(); got != "predict a@1.0.0: timeout: late" {
 		t.Errorf("Error = %q", got)
 	}
-	for k := models.Internal; k <= models.Timeout; k++ {
+	for k := models.Internal; k <= models.Stopped; k++ {
 		if k.String() == "" {
 			t.Errorf("kind %d has no name", k)
 		}
