@@ -65,6 +65,7 @@ const (
 	ModelRead    Action = "model:read" // Request.Type is the model's name
 	ModelPromote Action = "model:promote"
 	ModelRetire  Action = "model:retire"
+	ModelInfer   Action = "model:infer" // run it on tensors, without a patient
 )
 
 // Actions lists every action, in the order of the constants.
@@ -72,7 +73,7 @@ func Actions() []Action {
 	return []Action{
 		Read, Search, Create, Update, Delete, Invoke, Feedback,
 		PolicyRead, PolicyPropose, PolicyApprove, PolicyActivate, PolicySimulate,
-		AuditRead, AuditVerify, AuditExport, ModelRead, ModelPromote, ModelRetire,
+		AuditRead, AuditVerify, AuditExport, ModelRead, ModelPromote, ModelRetire, ModelInfer,
 	}
 }
 
