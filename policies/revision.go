@@ -215,7 +215,7 @@ func (d *document) typeFits(name string, a Action) string {
 		return "the type is neither a resource type nor a group"
 	}
 	switch a {
-	case Invoke, Feedback, ModelRead, ModelPromote, ModelRetire:
+	case Invoke, Feedback, ModelRead, ModelPromote, ModelRetire, ModelInfer:
 		if _, group := d.groups[name]; group || !servicePattern.MatchString(name) {
 			return "the type is no service or model"
 		}
