@@ -94,8 +94,6 @@ func readBack(t *testing.T, s *rest.Service, body []byte) error {
 	caller := importCaller
 	var out rest.Outcome
 	switch {
-	case r.Type == "AuditEvent":
-		return nil // written by the server only
 	case r.ID == "":
 		out, err = s.Create(t.Context(), caller, r.Type, body, "")
 	default:

@@ -221,22 +221,22 @@ func TestFHIRRefusals(t *testing.T) {
 		method, path, body string
 		at                 string
 	}{
-		"malformed":             {400, "POST", "/fhir/Patient", `{"resourceType":"Patient",}`, "offset"},
-		"duplicate name":        {400, "POST", "/fhir/Patient", `{"resourceType":"Patient","active":true,"active":false}`, "offset"},
-		"deep":                  {400, "POST", "/fhir/Patient", deep, "offset"},
-		"wrong type":            {400, "POST", "/fhir/Patient", `{"resourceType":"Patient","active":"yes"}`, "Patient.active"},
-		"unknown element":       {400, "POST", "/fhir/Patient", `{"resourceType":"Patient","foo":1}`, "Patient"},
-		"other type":            {400, "POST", "/fhir/Patient", `{"resourceType":"Observation"}`, "resourceType"},
-		"unknown type":          {404, "POST", "/fhir/Patent", `{"resourceType":"Patent"}`, ""},
-		"bad id":                {404, "GET", "/fhir/Patient/a_b", "", ""},
-		"absent":                {404, "GET", "/fhir/Patient/none", "", ""},
-		"other id":              {400, "PUT", "/fhir/Patient/a", `{"resourceType":"Patient","id":"b"}`, "Patient.id"},
-		"no id":                 {400, "PUT", "/fhir/Patient/a", `{"resourceType":"Patient"}`, "Patient.id"},
-		"unknown modifier":      {400, "GET", "/fhir/Patient?name:foo=x", "", "name:foo"},
-		"bad date":              {400, "GET", "/fhir/Patient?birthdate=yesterday", "", "birthdate"},
-		"method":                {405, "POST", "/fhir/Patient/a", `{"resourceType":"Patient"}`, ""},
-		"no Bundle":             {400, "POST", "/fhir", `{"resourceType":"Patient"}`, "resourceType"},
-		"audit is not writable": {405, "POST", "/fhir/AuditEvent", `{"resourceType":"AuditEvent"}`, ""},
+		"malformed":              {400, "POST", "/fhir/Patient", `{"resourceType":"Patient",}`, "offset"},
+		"duplicate name":         {400, "POST", "/fhir/Patient", `{"resourceType":"Patient","active":true,"active":false}`, "offset"},
+		"deep":                   {400, "POST", "/fhir/Patient", deep, "offset"},
+		"wrong type":             {400, "POST", "/fhir/Patient", `{"resourceType":"Patient","active":"yes"}`, "Patient.active"},
+		"unknown element":        {400, "POST", "/fhir/Patient", `{"resourceType":"Patient","foo":1}`, "Patient"},
+		"other type":             {400, "POST", "/fhir/Patient", `{"resourceType":"Observation"}`, "resourceType"},
+		"unknown type":           {404, "POST", "/fhir/Patent", `{"resourceType":"Patent"}`, ""},
+		"bad id":                 {404, "GET", "/fhir/Patient/a_b", "", ""},
+		"absent":                 {404, "GET", "/fhir/Patient/none", "", ""},
+		"other id":               {400, "PUT", "/fhir/Patient/a", `{"resourceType":"Patient","id":"b"}`, "Patient.id"},
+		"no id":                  {400, "PUT", "/fhir/Patient/a", `{"resourceType":"Patient"}`, "Patient.id"},
+		"unknown modifier":       {400, "GET", "/fhir/Patient?name:foo=x", "", "name:foo"},
+		"bad date":               {400, "GET", "/fhir/Patient?birthdate=yesterday", "", "birthdate"},
+		"method":                 {405, "POST", "/fhir/Patient/a", `{"resourceType":"Patient"}`, ""},
+		"no Bundle":              {400, "POST", "/fhir", `{"resourceType":"Patient"}`, "resourceType"},
+		"audit is only added to": {405, "DELETE", "/fhir/AuditEvent/a1", "", ""},
 	} {
 		root := g.want(tt.status, tt.method, tt.path, admin, tt.body)
 		issue := root.Get("issue").Item(0)

@@ -111,6 +111,9 @@ func (s *Service) storeOf(resourceType string) *store.Store {
 // (https://hl7.org/fhir/R4/http.html#create). With ifNoneExist, one match is
 // returned instead, and many are MultipleMatch.
 func (s *Service) Create(ctx context.Context, c Caller, resourceType string, body []byte, ifNoneExist string) (Outcome, error) {
+	if resourceType == auditType {
+		return s.receive(ctx, c, fhir.Key{Type: resourceType}, body)
+	}
 	if err := s.writable(resourceType); err != nil {
 		return Outcome{}, err
 	}
@@ -140,6 +143,9 @@ func (s *Service) create(ctx context.Context, a *act, resourceType string, body 
 // (https://hl7.org/fhir/R4/http.html#update). Errors: Precondition if ifMatch
 // does not name the current version.
 func (s *Service) Update(ctx context.Context, c Caller, key fhir.Key, body []byte, ifMatch string) (Outcome, error) {
+	if key.Type == auditType {
+		return s.receive(ctx, c, key, body)
+	}
 	if err := s.writable(key.Type); err != nil {
 		return Outcome{}, err
 	}
@@ -195,7 +201,7 @@ func (s *Service) writable(resourceType string) error {
 		return err
 	}
 	if resourceType == auditType {
-		return fhir.E("rest.writable", fhir.MethodUnknown, "", "AuditEvents are written by the server only")
+		return fhir.E("rest.writable", fhir.MethodUnknown, "", "an AuditEvent cannot be changed or deleted")
 	}
 	return nil
 }

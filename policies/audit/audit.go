@@ -40,7 +40,7 @@ type Entry struct {
 	Cards       []string // uuids of the cards shown
 	Object      string   // what is no resource: a policy's digest, a report's name
 
-	// Query is the search as it was received. It may hold a patient's values, so
+	// Query is the search, or the AuditEvent, as it was received. It may hold a patient's values, so
 	// it is not part of the canonical entry, which holds a salted digest of it.
 	Query []byte
 	// Commitment is that digest in hexadecimal, "" without a Query; set by
@@ -130,6 +130,7 @@ const (
 	AuditExport    Kind = "audit-export"
 	ModelChange    Kind = "model-change"
 	Import         Kind = "import"
-	Start          Kind = "start" // of the server
+	Received       Kind = "received" // an AuditEvent that another system sent, its bytes in Query, its id in Object
+	Start          Kind = "start"    // of the server
 	Stop           Kind = "stop"
 )

@@ -12,9 +12,9 @@ import (
 	"galen/store"
 )
 
-// Renderer shows an entry as AuditEvents, stamped as version 1, whose ids begin
-// with "a" and the entry's number: "a12", "a12-1". Equal entries give equal ones.
-// balp.Renderer is one.
+// Renderer shows an entry as AuditEvents, stamped as version 1, whose ids are
+// EventID or begin with it and a hyphen, but for one that was Received under an
+// id of its own. Equal entries give equal ones. balp.Renderer is one.
 type Renderer interface {
 	Render(Entry) ([]fhir.Resource, error)
 }
@@ -93,6 +93,9 @@ func (x *Index) resume(ctx context.Context) error {
 }
 
 const auditType = "AuditEvent"
+
+// EventID is the id of the AuditEvent that shows an entry: "a12".
+func EventID(seq uint64) string { return "a" + strconv.FormatUint(seq, 10) }
 
 // seqOf is the number of the entry that an AuditEvent's id names, 0 if none.
 func seqOf(id string) uint64 {

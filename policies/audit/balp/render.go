@@ -11,6 +11,7 @@ package balp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -35,11 +36,14 @@ var _ audit.Renderer = Renderer{}
 // entry: "a12", or "a12-1", "a12-2" for several. meta.profile names the BALP
 // profiles that the event meets: those are for successes only.
 func (r Renderer) Render(e audit.Entry) ([]fhir.Resource, error) {
+	if e.Kind == audit.Received {
+		return received(e)
+	}
 	patients := slices.Compact(slices.Sorted(slices.Values(e.Patients)))
 	if len(patients) == 0 {
 		patients = []string{""}
 	}
-	id := "a" + strconv.FormatUint(e.Seq, 10)
+	id := audit.EventID(e.Seq)
 	all := make([]fhir.Resource, 0, len(patients))
 	for i, patient := range patients {
 		name := id
@@ -53,6 +57,25 @@ func (r Renderer) Render(e audit.Entry) ([]fhir.Resource, error) {
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// received is an AuditEvent of another system as it came, none once it is
+// erased.
+func received(e audit.Entry) ([]fhir.Resource, error) {
+	if len(e.Query) == 0 {
+		return nil, nil
+	}
+	sent, err := fhir.Parse(e.Query, jsontree.Limits{})
+	if err != nil {
+		return nil, &fhir.Error{Op: "balp.Render", Err: err}
+	}
+	id := cmp.Or(e.Object, audit.EventID(e.Seq))
+	stamped := sent.Stamp(fhir.Header{Key: fhir.Key{Type: "AuditEvent", ID: id}, Version: 1, LastUpdated: e.Time})
+	one, err := fhir.Parse(stamped, jsontree.Limits{})
+	if err != nil {
+		return nil, &fhir.Error{Op: "balp.Render", Err: err}
+	}
+	return []fhir.Resource{one}, nil
 }
 
 func (r Renderer) event(e *audit.Entry, id, patient string) (fhir.Resource, error) {
