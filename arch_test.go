@@ -77,7 +77,7 @@ var wrapped = map[string][]string{
 	"github.com/yalue/onnxruntime_go":      {"galen/models/onnx"},
 	"github.com/ncruces/go-sqlite3":        {"galen/store/sqlite"},
 	"github.com/cockroachdb/apd":           {"galen/fhir/decimal"},
-	"github.com/lestrrat-go/jwx":           {"galen/server/auth"},
+	"github.com/lestrrat-go/jwx":           {"galen/server/auth", "galen/server/auth/hookjwt"},
 	"github.com/prometheus/client_golang":  {"galen/server"},
 	"github.com/urfave/cli":                {"galen/cmd/galen"},
 	"github.com/schollz/progressbar":       {"galen/cmd/galen"},

@@ -74,8 +74,13 @@ func (p *Prediction) Text() string {
 // Text is the value for people, in the model's unit, with what the record says
 // when it says it in another.
 func Text(v *feature.Value) string {
-	if v.Status == feature.Missing {
+	switch {
+	case v.Status == feature.Missing:
 		return "missing"
+	case v.Feature.Kind.Recorded() && v.Number == 0:
+		return "none on record"
+	case v.Feature.Kind.Recorded():
+		return "on record"
 	}
 	text := strings.TrimSpace(Digits(v.Number, 4) + " " + unitText(v.Feature.Unit))
 	for _, c := range v.Feature.Categories {

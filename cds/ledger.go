@@ -29,6 +29,7 @@ type Context struct {
 	Encounter string   // reference, "" for none
 	Policy    string   // digest of the policy revision in force
 	Cards     []string // uuid of the card of each assessment, "" for none
+	Notes     Notes    // of the card about what could not be assessed
 }
 
 // DeviceKey is where a model version stands as a Device.
@@ -70,8 +71,8 @@ func device(info *models.Info) r4.Device {
 }
 
 // Record stores a RiskAssessment and its Provenance for each assessment that was
-// Assessed, all in one commit, and returns the RiskAssessments by position, zero
-// records for the others.
+// Assessed, and a GuidanceResponse for Notes, all in one commit, and returns the
+// RiskAssessments by position, zero records for the others.
 func (l *Ledger) Record(ctx context.Context, c Context, assessments []*Assessment) ([]store.Record, error) {
 	out := make([]store.Record, len(assessments))
 	var changes []store.Change
@@ -89,6 +90,13 @@ func (l *Ledger) Record(ctx context.Context, c Context, assessments []*Assessmen
 			return nil, err
 		}
 		changes, origin = append(changes, pair...), append(origin, i)
+	}
+	if c.Notes.Card != "" {
+		note, err := l.guidance(c)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, note)
 	}
 	if len(changes) == 0 {
 		return out, nil

@@ -88,12 +88,13 @@ func newHarnessOn(t testing.TB, driver store.Driver, change ...func(*hooks.Confi
 	cfg := hooks.Config{
 		Services: hooks.Services(zoo.List()), Catalog: zoo, Engine: cds.New(feature.New(units), uuid.NewString),
 		Policies: must(policies.New(policies.Shipped(), h.defs))(t), Audit: h.audit, Ledger: ledger,
-		Sources: h, Now: clock, NewID: uuid.NewString,
+		Local: h, Paths: paths, Now: clock, NewID: uuid.NewString,
 	}
 	for _, c := range change {
 		c(&cfg)
 	}
 	h.Dispatcher = must(hooks.New(cfg))(t)
+	t.Cleanup(func() { _ = h.Dispatcher.Close() })
 	return h
 }
 
@@ -119,8 +120,19 @@ func shipped(t testing.TB) *models.Catalog {
 	return zoo
 }
 
-// Local makes the harness's store the source of what a call leaves out.
-func (h *harness) Local(hooks.Caller) prefetch.Source { return h }
+// Holds looks for the very version with the same content.
+func (h *harness) Holds(ctx context.Context, resources []fhir.Resource) ([]bool, error) {
+	out := make([]bool, len(resources))
+	for i, r := range resources {
+		record, err := h.store.ReadVersion(ctx, r.Key, r.Version)
+		if err != nil || r.Version == 0 {
+			continue
+		}
+		mine := must(fhir.Parse(record.Body, jsontree.Limits{}))(h)
+		out[i] = jsontree.Equal(mine.Root(), r.Root())
+	}
+	return out, nil
+}
 
 // Fetch reads or searches the store.
 func (h *harness) Fetch(ctx context.Context, query string) ([]prefetch.Item, error) {

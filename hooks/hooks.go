@@ -1,22 +1,29 @@
 // Package hooks answers CDS Hooks calls (https://cds-hooks.hl7.org/2.0/)
 // without HTTP: discovery from the model catalog, a call's checks, its evidence
-// from prefetch or a Source, the assessments, and the cards that show them.
+// from prefetch or a Source, the assessments, the cards that show them, and the
+// feedback on those.
 //
 // A card leaves only after the RiskAssessment it shows and the audit record of
-// the call are durable. Nothing of a caller's access token is kept or logged.
+// the call are durable, and only if it keeps the standard's rules. What is ready
+// within the budget goes out, and the answer says what was left. Nothing of a
+// caller's access token is kept or logged.
 //
 // It decides neither what a number means (cds) nor who may call (policies).
 package hooks
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
 
 	"galen/cds"
-	"galen/cds/feature"
 	"galen/fhir"
-	"galen/fhir/jsontree"
+	"galen/fhir/path"
+	"galen/hooks/call"
+	"galen/hooks/clients"
 	"galen/hooks/prefetch"
+	"galen/hooks/remote"
 	"galen/models"
 	"galen/policies"
 	"galen/policies/audit"
@@ -30,15 +37,14 @@ type Caller struct {
 	Base      string // absolute URL of this server, no slash at its end
 }
 
-// Result is one assessment and the card that will show it.
-type Result struct {
-	*cds.Assessment
-	Card string // uuid of the card
-}
+// own is the FHIR base of this server as the caller knows it, with a slash at
+// its end.
+func (c *Caller) own() string { return c.Base + "/fhir/" }
 
-// Sources gives the Source of what a call left out.
-type Sources interface {
-	Local(c Caller) prefetch.Source
+// Local is the own store as evidence.
+type Local interface {
+	prefetch.Source
+	prefetch.Holdings
 }
 
 // Config is all a Dispatcher needs.
@@ -49,32 +55,84 @@ type Config struct {
 	Policies *policies.Engine
 	Audit    *audit.Log
 	Ledger   *cds.Ledger
-	Sources  Sources
+	Local    Local             // nil for no own store
+	Remote   *remote.Client    // nil reads from no client's server
+	Clients  *clients.Registry // nil for none registered
+	Paths    *path.Engine      // for prefetch tokens of CDS Hooks 3.0; nil for none
+	Log      *slog.Logger      // nil for none
+	Limits   Limits
 	Now      func() time.Time
 	NewID    func() string // UUIDs
 }
 
-// Dispatcher answers discovery and calls. It is immutable and safe for
-// concurrent use.
+// Limits are the bounds of calls; zero fields have defaults.
+type Limits struct {
+	Budget time.Duration // from the start of a call to its cards; 0 means 500 ms
+	// Parallel is how many calls run at once, and Queue how many wait, for at
+	// most half the budget; 0 means 32 and 128. Others are turned away.
+	Parallel, Queue int
+	Cards           int           // of one answer; 0 means 10
+	Quiet           time.Duration // how long a finding is not shown again to the same user; 0 shows it always
+}
+
+func (l Limits) withDefaults() Limits {
+	defaults := func(v *int, value int) {
+		if *v <= 0 {
+			*v = value
+		}
+	}
+	defaults(&l.Parallel, 32)
+	defaults(&l.Queue, 128)
+	defaults(&l.Cards, 10)
+	if l.Budget <= 0 {
+		l.Budget = 500 * time.Millisecond
+	}
+	return l
+}
+
+// Dispatcher answers discovery, calls and feedback. It is safe for concurrent
+// use; Close it when done.
 type Dispatcher struct {
 	Config
 	discovery []byte
+	services  []Service
 	byKey     map[key]*Service
 	ids       map[string]bool
+	gate      *gate
+	quiet     *quiet
+	tally     *tally
+	running   sync.WaitGroup // models that outlive their call
 }
 
-// New returns a Dispatcher.
+// New returns a Dispatcher. The error is of Kind Invalid for a service whose
+// templates the standard does not allow.
 func New(cfg Config) (*Dispatcher, error) {
-	body, err := discovery(cfg.Services)
-	if err != nil {
-		return nil, err
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Dispatcher{Config: cfg, discovery: body, byKey: map[key]*Service{}, ids: map[string]bool{}}
-	for i := range cfg.Services {
-		s := &cfg.Services[i]
+	d := &Dispatcher{
+		Config: cfg, byKey: map[key]*Service{}, ids: map[string]bool{}, services: append([]Service(nil), cfg.Services...),
+		gate: newGate(cfg.Limits), quiet: newQuiet(cfg.Limits.Quiet), tally: newTally(),
+	}
+	for i := range d.services {
+		s := &d.services[i]
+		if err := s.prepare(cfg.Paths); err != nil {
+			return nil, err
+		}
+		if d.byKey[key{s.ID, s.Hook}] != nil {
+			return nil, fhir.E("hooks.New", fhir.Invalid, s.ID, "two services have the same id under one hook")
+		}
 		d.byKey[key{s.ID, s.Hook}], d.ids[s.ID] = s, true
 	}
+	d.discovery = discovery(d.services)
 	return d, nil
+}
+
+// Close waits for models that outlived their call.
+func (d *Dispatcher) Close() error {
+	d.running.Wait()
+	return nil
 }
 
 // Discovery is the body of GET /cds-services, not to be changed.
@@ -83,98 +141,48 @@ func (d *Dispatcher) Discovery() []byte { return d.discovery }
 // Call answers one call of a service with the body of the response. Errors are
 // *fhir.Error: NotFound for an unknown service, Malformed, Required, Value or
 // Invalid for a bad call, Forbidden, Precondition when needed data cannot be
-// had, and those of the models.
+// had, Throttled when too many calls run, and those of the models. Every call
+// but a throttled one is on record.
 func (d *Dispatcher) Call(ctx context.Context, c Caller, id string, body []byte) ([]byte, error) {
-	const op = "hooks.Call"
-	if !d.ids[id] {
-		return nil, fhir.E(op, fhir.NotFound, "", "there is no such service")
-	}
-	r, err := parseRequest(body)
+	leave, err := d.gate.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	service, ok := d.byKey[key{id, r.hook}]
-	if !ok {
-		return nil, fhir.E(op, fhir.Value, "hook", "the service does not answer this hook")
-	}
-	if err := checkContext(r.hook, r.context); err != nil {
-		return nil, err
-	}
-	in, err := d.begin(ctx, c, id, &r)
-	if err != nil {
-		return nil, err
-	}
-	results, err := d.run(ctx, c, service, r)
+	defer leave()
+	in := d.newInvocation(c, id, audit.HookCall)
+	answer, err := d.answer(ctx, in, body)
 	if err != nil {
 		return nil, d.end(ctx, in, err)
 	}
-	stored, err := d.record(ctx, in, results)
+	return answer, nil
+}
+
+// answer does the call; what it finds out on the way is in the invocation.
+func (d *Dispatcher) answer(ctx context.Context, in *invocation, body []byte) ([]byte, error) {
+	const op = "hooks.Call"
+	if !d.ids[in.id] {
+		return nil, fhir.E(op, fhir.NotFound, "", "there is no such service")
+	}
+	r, err := call.Parse(body)
+	in.about(r)
 	if err != nil {
 		return nil, err
 	}
-	return response(c.Base, results, stored)
-}
-
-// run gathers the evidence and assesses it.
-func (d *Dispatcher) run(ctx context.Context, c Caller, service *Service, r request) ([]Result, error) {
-	filler := prefetch.Filler{Server: r.server, Source: d.Sources.Local(c)}
-	data, err := filler.Fill(ctx, service.Prefetch, r.context, r.prefetch)
+	service, ok := d.byKey[key{in.id, r.Hook}]
+	if !ok {
+		return nil, fhir.E(op, fhir.Value, "hook", "the service does not answer this hook")
+	}
+	if err := r.Context.Check(); err != nil {
+		return nil, err
+	}
+	if err := d.permit(ctx, in, service, r); err != nil {
+		return nil, err
+	}
+	within, cancel := context.WithTimeout(ctx, d.Limits.Budget)
+	defer cancel()
+	out, err := d.assess(within, in, service, r)
 	if err != nil {
 		return nil, err
 	}
-	ev, err := evidence(r, data)
-	if err != nil {
-		return nil, err
-	}
-	return d.assess(ctx, service, ev)
-}
-
-// evidence sorts what the keys hold into the patient and the rest. A patient
-// with another id than the context's is refused: prefetch of two patients mixed
-// up must never make a card.
-func evidence(r request, data []prefetch.Data) (feature.Evidence, error) {
-	ev := feature.Evidence{PatientID: r.patient}
-	seen := map[string]bool{}
-	for _, d := range data {
-		for _, it := range d.Items {
-			item := feature.Item(it)
-			if d.Key == patientKey {
-				if it.Resource.Key != (fhir.Key{Type: "Patient", ID: r.patient}) {
-					return ev, fhir.E("hooks.evidence", fhir.Value, "prefetch."+patientKey, "the Patient is not the one of context.patientId")
-				}
-				ev.Patient = item
-				continue
-			}
-			if !seen[it.Citation] || it.Resource.ID == "" {
-				seen[it.Citation] = true
-				ev.Items = append(ev.Items, item)
-			}
-		}
-	}
-	if ev.Patient.Resource.Root().Kind() == jsontree.Absent {
-		return ev, fhir.E("hooks.evidence", fhir.Precondition, "prefetch."+patientKey, "prefetch "+patientKey+" is needed and there is no such Patient")
-	}
-	return ev, nil
-}
-
-func (d *Dispatcher) assess(ctx context.Context, s *Service, ev feature.Evidence) ([]Result, error) {
-	results := make([]Result, 0, len(s.Models))
-	at := d.Now()
-	for _, info := range s.Models {
-		a, err := d.one(ctx, info, ev, at)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, Result{a, d.NewID()})
-	}
-	return results, nil
-}
-
-func (d *Dispatcher) one(ctx context.Context, info *models.Info, ev feature.Evidence, at time.Time) (*cds.Assessment, error) {
-	model, err := d.Catalog.Acquire(info.Ref)
-	if err != nil {
-		return nil, &fhir.Error{Op: "hooks.assess", Kind: fhir.Unavailable, At: info.Ref.String(), Err: err}
-	}
-	defer model.Release()
-	return d.Engine.Assess(ctx, model, ev, at)
+	return d.publish(ctx, in, service, r, out)
 }

@@ -1,11 +1,14 @@
 package hooks
 
 import (
-	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"galen/fhir"
+	"galen/fhir/jsontree"
+	"galen/fhir/path"
+	"galen/hooks/call"
 	"galen/hooks/prefetch"
 	"galen/models"
 	"galen/models/manifest"
@@ -22,8 +25,17 @@ type Service struct {
 	Title       string
 	Description string
 	Models      []*models.Info
-	Prefetch    []prefetch.Template
+	// Prefetch are templates besides those that the models need, for Rules that
+	// read what they bring; they may use the tokens of CDS Hooks 3.0.
+	Prefetch []prefetch.Template
+
+	templates []prefetch.Template
+	plan      *prefetch.Plan
+	needs     [][]need // of each model
 }
+
+// version is the version of the services' behaviour, in discovery.
+const version = "1.0.0"
 
 // key identifies a service: the same id may stand under several hooks
 // (https://cds-hooks.hl7.org/2.0/#discovery).
@@ -33,7 +45,14 @@ type key struct{ id, hook string }
 const patientKey = "patient"
 
 // pageSize is how many resources a prefetch search asks for.
-const pageSize = "200"
+const pageSize = 200
+
+// need is one template that brings features of a model.
+type need struct {
+	template int
+	resource string // the type it searches
+	required bool   // without it the model cannot be run
+}
 
 // Services makes the services of a catalog: one for each hook that a model
 // names and the standard knows, in the order of the hooks' names.
@@ -41,33 +60,45 @@ func Services(catalog []*models.Info) []Service {
 	byHook := map[string][]*models.Info{}
 	for _, info := range catalog {
 		for _, hook := range info.Manifest.Hooks {
-			if _, known := hookTable[hook]; known {
+			if call.Known(hook) {
 				byHook[hook] = append(byHook[hook], info)
 			}
 		}
 	}
 	var out []Service
 	for hook, infos := range byHook {
-		out = append(out, newService(hook, infos))
+		titles := make([]string, len(infos))
+		for i, info := range infos {
+			titles[i] = info.Manifest.Title
+		}
+		out = append(out, Service{
+			ID: ServiceID, Hook: hook, Title: "Galen risk assessment", Models: infos,
+			Description: "Assesses the patient with: " + strings.Join(titles, "; ") + ".",
+		})
 	}
 	slices.SortFunc(out, func(a, b Service) int { return strings.Compare(a.Hook, b.Hook) })
 	return out
 }
 
-func newService(hook string, infos []*models.Info) Service {
-	titles := make([]string, len(infos))
-	for i, info := range infos {
-		titles[i] = info.Manifest.Title
+// prepare makes the service's templates and compiles them.
+func (s *Service) prepare(paths *path.Engine) error {
+	if !call.Known(s.Hook) {
+		return fhir.E("hooks.New", fhir.Invalid, s.ID, "the hook is not one of the standard's")
 	}
-	s := Service{
-		ID: ServiceID, Hook: hook, Title: "Galen risk assessment", Models: infos,
-		Description: "Assesses the patient with: " + strings.Join(titles, "; ") + ".",
-		Prefetch:    []prefetch.Template{{Key: patientKey, Query: "Patient/{{context.patientId}}", Required: true}},
+	s.templates = []prefetch.Template{{Key: patientKey, Query: "Patient/{{context.patientId}}"}}
+	s.needs = make([][]need, len(s.Models))
+	for i, info := range s.Models {
+		for _, d := range demands(info.Manifest) {
+			s.needs[i] = append(s.needs[i], need{len(s.templates), d.resource, d.required})
+			s.templates = append(s.templates, d.Template)
+		}
 	}
-	for _, info := range infos {
-		s.Prefetch = append(s.Prefetch, templates(info.Manifest)...)
-	}
-	return s
+	s.templates = append(s.templates, s.Prefetch...)
+	rules := call.Rules(s.Hook)
+	rules.Paths = paths
+	var err error
+	s.plan, err = prefetch.NewPlan(rules, s.templates)
+	return err
 }
 
 // searches says where the resources of each kind of feature are searched. Only
@@ -84,10 +115,17 @@ var searches = []struct {
 	{manifest.Procedure, "Procedure", "-date"},
 }
 
-// templates are the searches that bring a model's features: one for each type
-// of resource, by the codes of its features and of the panels that hold them.
-func templates(m *manifest.Manifest) []prefetch.Template {
-	var out []prefetch.Template
+// demand is a template that a model asks for.
+type demand struct {
+	prefetch.Template
+	resource string
+	required bool
+}
+
+// demands are the searches that bring a model's features: one for each type of
+// resource, by the codes of its features and of the panels that hold them.
+func demands(m *manifest.Manifest) []demand {
+	var out []demand
 	for _, s := range searches {
 		codes := codesOf(m, s.kind)
 		if len(codes) == 0 {
@@ -97,11 +135,38 @@ func templates(m *manifest.Manifest) []prefetch.Template {
 		if s.sort != "" {
 			query += "&_sort=" + s.sort
 		}
-		out = append(out, prefetch.Template{
-			Key: m.Name + "-" + strings.ToLower(s.resourceType), Query: query + "&_count=" + pageSize,
+		out = append(out, demand{
+			prefetch.Template{Key: m.Name + "-" + strings.ToLower(s.resourceType), Query: query + "&_count=" + strconv.Itoa(pageSize)},
+			s.resourceType, indispensable(m, s.kind),
 		})
 	}
 	return out
+}
+
+// indispensable reports whether a model cannot be run without the features of a
+// kind: one of them is required, a group of which one is required has only such,
+// or the model takes "none on record" as an input, which must then be known.
+func indispensable(m *manifest.Manifest, kind manifest.FeatureKind) bool {
+	of := func(name string) bool {
+		f, ok := m.Feature(name)
+		return ok && f.Kind == kind
+	}
+	for i := range m.Features {
+		if f := &m.Features[i]; f.Kind == kind && f.Missing == manifest.MissingRequired {
+			return true
+		}
+	}
+	for _, group := range m.Require {
+		if len(group) > 0 && !slices.ContainsFunc(group, func(name string) bool { return !of(name) }) {
+			return true
+		}
+	}
+	for i := range m.Inputs {
+		if kind.Recorded() && slices.ContainsFunc(m.Inputs[i].Columns, of) {
+			return true
+		}
+	}
+	return false
 }
 
 func codesOf(m *manifest.Manifest, kind manifest.FeatureKind) []string {
@@ -125,25 +190,40 @@ func codesOf(m *manifest.Manifest, kind manifest.FeatureKind) []string {
 	return codes
 }
 
-// discovery is the answer of GET /cds-services.
-func discovery(services []Service) ([]byte, error) {
-	type entry struct {
-		Hook        string            `json:"hook"`
-		Title       string            `json:"title"`
-		Description string            `json:"description"`
-		ID          string            `json:"id"`
-		Prefetch    map[string]string `json:"prefetch,omitempty"`
-	}
-	list := make([]entry, len(services))
-	for i, s := range services {
-		list[i] = entry{s.Hook, s.Title, s.Description, s.ID, map[string]string{}}
-		for _, t := range s.Prefetch {
-			list[i].Prefetch[t.Key] = t.Query
+// usage tells clients what a service needs besides the hook.
+const usage = "Needs the prefetch, or fhirServer with fhirAuthorization of a registered client, or the patient's record on this server."
+
+// discovery is the answer of GET /cds-services
+// (https://cds-hooks.hl7.org/2.0/#discovery). Prefetch keys stand in the order
+// of the templates, for one may use the result of another before it.
+func discovery(services []Service) []byte {
+	out := []byte(`{"services":[`)
+	for i := range services {
+		s := &services[i]
+		if i > 0 {
+			out = append(out, ',')
 		}
+		out = append(out, '{')
+		for _, member := range [][2]string{
+			{"hook", s.Hook},
+			{"title", s.Title},
+			{"description", s.Description},
+			{"id", s.ID},
+			{"version", version},
+			{"usageRequirements", usage},
+		} {
+			if member[1] != "" {
+				out = append(jsontree.AppendString(append(jsontree.AppendString(out, member[0]), ':'), member[1]), ',')
+			}
+		}
+		out = append(out, `"prefetch":{`...)
+		for j, t := range s.templates {
+			if j > 0 {
+				out = append(out, ',')
+			}
+			out = jsontree.AppendString(append(jsontree.AppendString(out, t.Key), ':'), t.Query)
+		}
+		out = append(out, `}}`...)
 	}
-	body, err := json.Marshal(map[string]any{"services": list})
-	if err != nil {
-		return nil, &fhir.Error{Op: "hooks.discovery", Err: err}
-	}
-	return body, nil
+	return append(out, `]}`...)
 }

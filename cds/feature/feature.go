@@ -32,6 +32,20 @@ type Evidence struct {
 	PatientID string // logical id; resources about anyone else are rejected
 	Patient   Item
 	Items     []Item
+	// Unavailable are resource types of which there may be more than Items has,
+	// because they could not be had. That a record has no such thing is then not
+	// known.
+	Unavailable []string
+}
+
+// unknown reports whether what Items lacks may exist.
+func (ev *Evidence) unknown(kind manifest.FeatureKind) bool {
+	for _, t := range ev.Unavailable {
+		if sources[t].kind == kind {
+			return true
+		}
+	}
+	return false
 }
 
 // Status is how a feature got its value.
@@ -94,7 +108,9 @@ func (x *Extractor) one(f *manifest.Feature, ev Evidence, at time.Time) Value {
 			g.item(&ev.Items[i])
 		}
 		v.Rejected = g.rejected
-		v.aggregate(g.candidates)
+		if len(g.candidates) > 0 || !ev.unknown(f.Kind) {
+			v.aggregate(g.candidates)
+		}
 	}
 	v.check()
 	if v.Status == Missing && f.Missing == manifest.MissingDefault && f.Default != nil {

@@ -248,8 +248,11 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	}
 	a.hooks, err = hooks.New(hooks.Config{
 		Services: hooks.Services(a.catalog.List()), Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID),
-		Policies: engine, Audit: log, Ledger: ledger, Sources: localEvidence{a.store, t.parser}, Now: time.Now, NewID: newID,
+		Policies: engine, Audit: log, Ledger: ledger, Local: localEvidence{a.store, t.parser}, Now: time.Now, NewID: newID,
 	})
+	if err == nil {
+		a.closers = append(a.closers, a.hooks.Close)
+	}
 	return err
 }
 

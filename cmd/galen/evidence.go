@@ -19,12 +19,12 @@ type localEvidence struct {
 	parser *parse.Parser
 }
 
-var _ hooks.Sources = localEvidence{}
+var _ hooks.Local = localEvidence{}
 
-// Local is the Source for any caller.
-func (l localEvidence) Local(hooks.Caller) prefetch.Source { return l }
+// maxEvidence is how many resources one query may bring.
+const maxEvidence = 2000
 
-// Fetch reads one resource or runs one search.
+// Fetch reads one resource, or runs one search and reads its pages.
 func (l localEvidence) Fetch(ctx context.Context, query string) ([]prefetch.Item, error) {
 	path, criteria, isSearch := strings.Cut(query, "?")
 	if !isSearch {
@@ -33,27 +33,61 @@ func (l localEvidence) Fetch(ctx context.Context, query string) ([]prefetch.Item
 		if err != nil {
 			return nil, err
 		}
-		return items(rec)
+		return items(nil, rec)
 	}
 	req, err := l.parser.Parse(path, criteria, parse.Strict)
 	if err != nil {
 		return nil, err
 	}
-	result, err := l.store.Search(ctx, store.SearchInput{Query: &req.Query, Count: max(req.Count, 1)})
+	var out []prefetch.Item
+	in := store.SearchInput{Query: &req.Query, Count: max(req.Count, 1)}
+	for len(out) < maxEvidence {
+		result, err := l.store.Search(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if out, err = items(out, result.Matches...); err != nil || result.Next == "" {
+			return out, err
+		}
+		in.After = result.Next
+	}
+	return out, nil
+}
+
+// Holds looks for the very version of each resource, with the same content.
+func (l localEvidence) Holds(ctx context.Context, resources []fhir.Resource) ([]bool, error) {
+	keys := make([]fhir.Key, len(resources))
+	for i, r := range resources {
+		keys[i] = r.Key
+	}
+	out := make([]bool, len(resources))
+	current, err := l.store.ReadMany(ctx, keys...)
 	if err != nil {
 		return nil, err
 	}
-	return items(result.Matches...)
+	for i, r := range resources {
+		rec := current[i]
+		if r.ID == "" || r.Version == 0 || rec.Version < r.Version || rec.Type != r.Type {
+			continue
+		}
+		if rec.Version != r.Version {
+			if rec, err = l.store.ReadVersion(ctx, r.Key, r.Version); err != nil {
+				continue // deleted at that version: it is not held
+			}
+		}
+		own, err := fhir.Parse(rec.Body, jsontree.Limits{})
+		out[i] = err == nil && jsontree.Equal(own.Root(), r.Root())
+	}
+	return out, nil
 }
 
-func items(records ...store.Record) ([]prefetch.Item, error) {
-	out := make([]prefetch.Item, len(records))
-	for i, rec := range records {
+func items(out []prefetch.Item, records ...store.Record) ([]prefetch.Item, error) {
+	for _, rec := range records {
 		r, err := fhir.Parse(rec.Body, jsontree.Limits{})
 		if err != nil {
 			return nil, err
 		}
-		out[i] = prefetch.Item{Resource: r, Citation: fhir.VersionedReference(rec.Key, rec.Version)}
+		out = append(out, prefetch.Item{Resource: r, Citation: fhir.VersionedReference(rec.Key, rec.Version)})
 	}
 	return out, nil
 }

@@ -1,0 +1,77 @@
+package hooks
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"galen/fhir"
+	"galen/hooks/call"
+	"galen/policies"
+)
+
+// permit decides whether the caller may call the service for this patient. The
+// error is of Kind Forbidden.
+func (d *Dispatcher) permit(ctx context.Context, in *invocation, s *Service, r call.Request) error {
+	const op = "hooks.permit"
+	p := in.caller.Principal
+	if !d.Clients.Find(p.Client).MayCall(s.Hook) {
+		in.entry.Reason = "client-hook"
+		return fhir.E(op, fhir.Forbidden, "hook", "the client is not registered for this hook")
+	}
+	if err := d.decide(ctx, in, policies.Invoke, reads(s)); err != nil {
+		return err
+	}
+	if p.Patient != "" && (p.Patient != r.Patient || !in.local(r)) {
+		in.entry.Reason, in.entry.Decision.Allow = "patient", false
+		return fhir.E(op, fhir.Forbidden, "context.patientId", "the token is limited to another patient")
+	}
+	return nil
+}
+
+// decide asks the policies. SMART scopes say nothing of CDS Hooks, and a CDS
+// client's JWT has none at all (https://cds-hooks.hl7.org/2.0/#security-and-safety).
+// A token that has scopes may call a service if they would let it read all that
+// the service's answer is made of, or if it has the scope galen/invoke; a card
+// must not tell an app what the app may not read.
+func (d *Dispatcher) decide(ctx context.Context, in *invocation, action policies.Action, types []string) error {
+	p := in.caller.Principal
+	if coversAll(&p, types) {
+		p.Scopes = nil
+	}
+	decision := d.Policies.Decide(ctx, p, policies.Request{Action: action, Type: in.id})
+	in.decided(decision)
+	switch {
+	case decision.Allow:
+		return nil
+	case decision.Reason == policies.NoScope:
+		return fhir.E("hooks.decide", fhir.Forbidden, "", "the token's scopes cover neither galen/"+string(action)+" nor reading "+strings.Join(types, ", "))
+	}
+	return fhir.E("hooks.decide", fhir.Forbidden, "", "the policies do not permit this")
+}
+
+// reads are the types of resources that a service's answer is made of.
+func reads(s *Service) []string {
+	types := []string{"RiskAssessment"}
+	for _, t := range s.templates {
+		name := t.Query[:strings.IndexAny(t.Query+"/", "/?")]
+		if fhir.ValidTypeName(name) && !slices.Contains(types, name) {
+			types = append(types, name)
+		}
+	}
+	return types
+}
+
+// coversAll reports whether FHIR scopes let read and search every type.
+func coversAll(p *policies.Principal, types []string) bool {
+	const rights = policies.MayRead | policies.MaySearch
+	for _, t := range types {
+		covered := slices.ContainsFunc(p.Scopes, func(s policies.Scope) bool {
+			return (s.Level != "patient" || p.Patient != "") && s.Rights&rights == rights && s.Query == "" && (s.Type == "*" || s.Type == t)
+		})
+		if !covered {
+			return false
+		}
+	}
+	return true
+}
