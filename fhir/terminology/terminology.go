@@ -12,22 +12,24 @@
 package terminology
 
 import (
+	"cmp"
 	"context"
-	"strings"
+	_ "embed"
 	"sync"
 	"time"
 
 	"galen/fhir"
+	"galen/fhir/definition"
 	"galen/fhir/jsontree"
 	"galen/fhir/ucum"
 )
 
-// Source finds definitions that a server stores.
-type Source interface {
-	// Find returns the CodeSystem, ValueSet or ConceptMap of a canonical URL, the
-	// latest if version is ""; false if there is none that the caller may see.
-	Find(ctx context.Context, resourceType, url, version string) (fhir.Resource, bool, error)
-}
+//go:embed r4.ndjson.gz
+var packed []byte
+
+// Builtin is R4's own code systems, value sets and concept maps, without
+// narratives and publication data (fhir/spec/SOURCE.md).
+func Builtin() *definition.Library { return definition.Packed(packed) }
 
 // Coding is one code of a code system
 // (https://hl7.org/fhir/R4/datatypes.html#Coding).
@@ -49,11 +51,10 @@ type Limits struct {
 
 // Service answers. It is safe for concurrent use.
 type Service struct {
-	builtin *Library
-	source  Source
-	units   *ucum.Table
-	now     func() time.Time
-	limits  Limits
+	source definition.Source
+	units  *ucum.Table
+	now    func() time.Time
+	limits Limits
 
 	mu      sync.Mutex
 	systems map[cacheKey]*codeSystem
@@ -68,11 +69,10 @@ type cacheKey struct {
 
 // Options are what a Service is made of.
 type Options struct {
-	Builtin *Library
-	Source  Source      // nil: only R4's own are known
-	Units   *ucum.Table // decides on UCUM codes
-	Now     func() time.Time
-	Limits  Limits
+	Source definition.Source // most often a Stack that ends with Builtin
+	Units  *ucum.Table       // decides on UCUM codes
+	Now    func() time.Time
+	Limits Limits
 }
 
 // New returns a Service.
@@ -83,25 +83,13 @@ func New(o Options) *Service {
 			*field = value
 		}
 	}
-	return &Service{builtin: o.Builtin, source: o.Source, units: o.Units, now: o.Now, limits: limits, systems: map[cacheKey]*codeSystem{}}
+	return &Service{source: o.Source, units: o.Units, now: o.Now, limits: limits, systems: map[cacheKey]*codeSystem{}}
 }
 
 // find returns a definition by canonical URL, "url|version" allowed.
 func (s *Service) find(ctx context.Context, resourceType, canonical, version string) (fhir.Resource, bool, error) {
-	url, pinned, found := strings.Cut(canonical, "|")
-	if found {
-		version = pinned
-	}
-	if s.source != nil {
-		if r, ok, err := s.source.Find(ctx, resourceType, url, version); ok || err != nil {
-			return r, ok, err
-		}
-	}
-	r, ok, err := s.builtin.find(resourceType, url)
-	if err != nil || !ok || version != "" && r.Root().Get("version").Text() != version {
-		return fhir.Resource{}, false, err
-	}
-	return r, true, nil
+	url, pinned := definition.Canonical(canonical)
+	return s.source.Find(ctx, resourceType, url, cmp.Or(pinned, version))
 }
 
 // system returns a compiled code system, nil if its concepts are not here.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"galen/fhir"
+	"galen/fhir/definition"
 	"galen/fhir/jsontree"
 	"galen/fhir/path"
 	"galen/fhir/spec"
@@ -52,7 +53,7 @@ func service(t testing.TB, limits terminology.Limits, definitions ...string) *te
 		s[r.Type+" "+r.Root().Get("url").Text()] = r
 	}
 	return terminology.New(terminology.Options{
-		Builtin: terminology.Builtin(), Source: s, Units: units, Limits: limits,
+		Source: definition.Stack{s, terminology.Builtin()}, Units: units, Limits: limits,
 		Now: func() time.Time { return time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC) },
 	})
 }

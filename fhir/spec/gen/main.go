@@ -1,7 +1,7 @@
 // Command gen makes fhir/spec/r4.tsv.gz, the tables that package spec embeds,
-// and fhir/terminology/r4.ndjson.gz, the code systems and value sets, from the
-// official FHIR R4 4.0.1 definitions, and SOURCE.md, which says where they came
-// from.
+// the code systems and value sets of fhir/terminology and the profiles of
+// fhir/profile, from the official FHIR R4 4.0.1 definitions, and SOURCE.md, which
+// says where they came from.
 //
 // Run it from the root of the repository:
 //
@@ -35,8 +35,12 @@ func main() {
 	}
 }
 
-// terminologyFile is what package terminology embeds, seen from package spec.
-const terminologyFile = "../terminology/r4.ndjson.gz"
+// The outputs, seen from package spec.
+const (
+	tablesFile      = "r4.tsv.gz"
+	terminologyFile = "../terminology/r4.ndjson.gz"
+	profilesFile    = "../profile/r4.ndjson.gz"
+)
 
 func run(ctx context.Context, dir, out string) error {
 	if dir == "" {
@@ -53,19 +57,21 @@ func run(ctx context.Context, dir, out string) error {
 	if err != nil {
 		return err
 	}
-	packed, err := pack(data)
-	if err != nil {
+	outputs := map[string][]byte{}
+	if outputs[tablesFile], err = pack(data); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(out, "r4.tsv.gz"), packed, 0o644); err != nil {
+	if outputs[terminologyFile], err = packTerminology(dir); err != nil {
 		return err
 	}
-	codes, err := packTerminology(dir)
-	if err != nil {
+	if outputs[profilesFile], err = packProfiles(dir); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(out, terminologyFile), codes, 0o644); err != nil {
-		return err
+	outputs["SOURCE.md"] = provenance(outputs)
+	for name, text := range outputs {
+		if err := os.WriteFile(filepath.Join(out, name), text, 0o644); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(out, "SOURCE.md"), provenance(packed, codes), 0o644)
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -137,7 +138,7 @@ func decode[T any](text []byte, keep func(*T)) error {
 }
 
 // provenance is the text of SOURCE.md.
-func provenance(packed, codes []byte) []byte {
+func provenance(outputs map[string][]byte) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Where r4.tsv.gz comes from
 
@@ -149,18 +150,15 @@ Made by `+"`go run ./fhir/spec/gen`"+`; do not edit.
 | package | Go module %s %s, folder %s, the official definitions files unchanged |
 | checksum | %s |
 | licence | the FHIR specification is CC0 1.0 (https://hl7.org/fhir/R4/license.html); the module is MIT |
-| r4.tsv.gz | %d bytes, SHA-256 %x |
-| ../terminology/r4.ndjson.gz | %d bytes, SHA-256 %x |
-
-Files read:
-
-| file | SHA-256 |
-|---|---|
-`, module, moduleVersion, moduleFolder, moduleSum, len(packed), sha256.Sum256(packed), len(codes), sha256.Sum256(codes))
+`, module, moduleVersion, moduleFolder, moduleSum)
+	for _, name := range []string{tablesFile, terminologyFile, profilesFile} {
+		fmt.Fprintf(&b, "| %s | %d bytes, SHA-256 %x |\n", name, len(outputs[name]), sha256.Sum256(outputs[name]))
+	}
+	b.WriteString("\nFiles read:\n\n| file | SHA-256 |\n|---|---|\n")
 	for _, f := range files {
 		fmt.Fprintf(&b, "| %s | %s |\n", f.name, f.sum)
 	}
-	for _, f := range terminologyFiles[2:] {
+	for _, f := range slices.Concat(terminologyFiles[2:], profileFiles) {
 		fmt.Fprintf(&b, "| %s | %s |\n", f.name, f.sum)
 	}
 	b.WriteString("\nCorrections to the official text (gen/corrections.go):\n\n| where | from | to | why |\n|---|---|---|---|\n")

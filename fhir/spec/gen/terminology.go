@@ -1,12 +1,6 @@
 package main
 
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"maps"
-	"slices"
-)
+import "fmt"
 
 // terminologyFiles are what fhir/terminology embeds, by SHA-256.
 var terminologyFiles = []struct{ name, sum string }{
@@ -19,8 +13,8 @@ var terminologyFiles = []struct{ name, sum string }{
 // unneeded are members of a definition that no answer uses.
 var unneeded = []string{"text", "extension", "meta", "contact", "publisher", "date", "jurisdiction", "copyright", "purpose", "useContext"}
 
-// packTerminology writes every code system, value set and concept map as a line
-// "type url TAB document", sorted, without what no answer uses.
+// packTerminology writes every code system, value set and concept map without
+// what no answer uses.
 func packTerminology(dir string) ([]byte, error) {
 	documents := map[string][]byte{}
 	for _, f := range terminologyFiles {
@@ -28,41 +22,15 @@ func packTerminology(dir string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := addDocuments(documents, text); err != nil {
+		err = addDocuments(documents, text, func(r map[string]any) bool {
+			for _, name := range unneeded {
+				delete(r, name)
+			}
+			return true
+		})
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
-	var lines bytes.Buffer
-	for _, key := range slices.Sorted(maps.Keys(documents)) {
-		lines.WriteString(key + "\t")
-		lines.Write(documents[key])
-		lines.WriteByte('\n')
-	}
-	return pack(lines.Bytes())
-}
-
-func addDocuments(documents map[string][]byte, text []byte) error {
-	var bundle struct {
-		Entry []struct{ Resource map[string]any }
-	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	if err := dec.Decode(&bundle); err != nil {
-		return err
-	}
-	for _, e := range bundle.Entry {
-		kind, _ := e.Resource["resourceType"].(string)
-		url, _ := e.Resource["url"].(string)
-		for _, name := range unneeded {
-			delete(e.Resource, name)
-		}
-		var out bytes.Buffer
-		enc := json.NewEncoder(&out)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(e.Resource); err != nil {
-			return err
-		}
-		documents[kind+" "+url] = bytes.TrimSpace(out.Bytes())
-	}
-	return nil
+	return packDocuments(documents)
 }
