@@ -30,6 +30,7 @@ type Caller struct {
 	RequestID string
 	Address   string // network address of the client
 	Base      string // absolute FHIR base URL of this call, no slash at its end
+	Operation string // "$everything": what the call is a part of, for the record; "" for none
 }
 
 // Outcome is what a write did.
@@ -121,7 +122,7 @@ func (s *Service) end(ctx context.Context, a *act, err error) error {
 
 // newEntry is the record of an interaction so far.
 func newEntry(c Caller, d policies.Decision, kind audit.Kind) audit.Entry {
-	e := audit.Entry{Kind: kind, Agent: audit.AgentOf(c.Principal, c.Address), Decision: audit.DecisionOf(d), Request: c.RequestID}
+	e := audit.Entry{Kind: kind, Agent: audit.AgentOf(c.Principal, c.Address), Decision: audit.DecisionOf(d), Request: c.RequestID, Service: c.Operation}
 	if !d.Allow {
 		e.Reason = string(d.Reason)
 	}
