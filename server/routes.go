@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -42,7 +43,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	get, post, put, del := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
-	return []route{
+	return append(s.operationRoutes(), []route{
 		{get, "/healthz", s.healthz, open, jsonRoute, false},
 		{get, "/readyz", s.readyz, open, jsonRoute, false},
 
@@ -64,7 +65,7 @@ func (s *Server) routes() []route {
 
 		{get, hooksPath, s.discover, open, jsonRoute, false},
 		{post, hooksPath + "/:service", s.callHook, signedIn, jsonRoute, true},
-	}
+	}...)
 }
 
 // route registers the table; HEAD works wherever GET does
@@ -85,6 +86,9 @@ func noRoute(context.Context, *request) (response, error) {
 	return response{}, fhir.E("server.route", fhir.NotFound, "", "nothing is served at this URL")
 }
 
-func noMethod(context.Context, *request) (response, error) {
+func noMethod(_ context.Context, r *request) (response, error) {
+	if strings.Contains(r.path, "/$") {
+		return response{}, fhir.E("server.route", fhir.NotFound, "", "there is no such operation here")
+	}
 	return response{}, fhir.E("server.route", fhir.MethodUnknown, "", "this URL does not have that method")
 }

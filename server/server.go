@@ -19,6 +19,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"galen/fhir/operation"
 	"galen/fhir/rest"
 	"galen/fhir/xml"
 	"galen/hooks"
@@ -58,13 +59,14 @@ type Server struct {
 	metrics *metrics
 	zippers *zippers
 	codec   *xml.Codec
+	ops     *operation.Set
 	ready   readiness
 }
 
 // New builds a Server; it starts nothing.
 func New(cfg Config) *Server {
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs)}
+	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs), ops: operation.New(cfg.REST)}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	s.engine.UseRawPath = false

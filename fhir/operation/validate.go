@@ -1,0 +1,67 @@
+package operation
+
+import (
+	"context"
+
+	"galen/fhir"
+	"galen/fhir/jsontree"
+	"galen/fhir/r4"
+)
+
+// validate answers $validate (https://hl7.org/fhir/R4/resource-operation-validate.html):
+// 200 with an OperationOutcome, whatever it says. A body that is no resource at
+// all is an error.
+func (s *Set) validate(ctx context.Context, c *call) (Result, error) {
+	const op = "operation.validate"
+	mode := c.text("mode")
+	switch mode {
+	case "", "create", "update", "profile":
+	case "delete":
+		if c.ID == "" {
+			return Result{}, fhir.E(op, fhir.Invalid, "mode", "delete is validated on an instance")
+		}
+	default:
+		return Result{}, fhir.E(op, fhir.Value, "mode", "create, update, delete or profile is needed")
+	}
+	r, err := s.candidate(ctx, c, mode)
+	if err != nil {
+		return Result{}, err
+	}
+	var issues fhir.Issues
+	if r.Type != c.Type {
+		issues = append(issues, fhir.Issue{Severity: fhir.SeverityError, Kind: fhir.Invalid, At: "resourceType", Diagnostics: "the resource's type is not the one of the URL"})
+	}
+	if mode == "update" && c.ID != "" && r.ID != c.ID {
+		issues = append(issues, fhir.Issue{Severity: fhir.SeverityError, Kind: fhir.Invalid, At: r.Type + ".id", Diagnostics: "the resource's id is not the one of the URL"})
+	}
+	if mode != "delete" {
+		issues = append(issues, s.rest.Validator.Validate(r)...)
+	}
+	if c.text("profile") != "" {
+		issues = append(issues, fhir.Issue{
+			Severity: fhir.SeverityError, Kind: fhir.NotSupported, At: "profile",
+			Diagnostics: "this server does not validate against profiles: nothing is said about this one",
+		})
+	}
+	if len(issues) == 0 {
+		issues = fhir.Issues{{Severity: fhir.Information, Diagnostics: "valid against FHIR R4"}}
+	}
+	return Result{Body: r4.OperationOutcome(issues)}, nil
+}
+
+// candidate is the resource to validate: the one sent, else the one stored.
+func (s *Set) candidate(ctx context.Context, c *call, mode string) (fhir.Resource, error) {
+	limits := jsontree.Limits{Depth: s.rest.Limits.Depth}
+	node, err := c.node("resource")
+	if err == nil && mode != "delete" {
+		return fhir.Parse(node.Raw(), limits)
+	}
+	if c.ID == "" {
+		return fhir.Resource{}, err
+	}
+	rec, err := s.rest.Read(ctx, c.Caller, c.key())
+	if err != nil {
+		return fhir.Resource{}, err
+	}
+	return fhir.Parse(rec.Body, limits)
+}
