@@ -10,6 +10,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/r4"
 	"galen/fhir/rest"
+	"galen/fhir/rest/bundle"
 	"galen/store"
 )
 
@@ -171,6 +172,6 @@ func (s *Server) bundle(ctx context.Context, r *request) (response, error) {
 	if _, err := contentFormat(r.header.Get("Content-Type")); err != nil {
 		return response{}, err
 	}
-	body, err := s.REST.Bundle(ctx, r.Caller, r.body)
+	body, err := bundle.Perform(ctx, s.REST, r.Caller, bundle.In{Body: r.body, Return: prefer(r.header, "return")})
 	return response{body: body}, err
 }

@@ -326,10 +326,14 @@ func TestTransaction(t *testing.T) {
 		{"fullUrl":"urn:uuid:1f2a","resource":{"resourceType":"Patient","identifier":[{"system":"s","value":"1"}]},"request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=s|1"}},
 		{"fullUrl":"urn:uuid:2f2a","resource":{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"urn:uuid:1f2a"}},"request":{"method":"POST","url":"Observation"}},
 		{"resource":{"resourceType":"Observation","status":"final","code":{"text":"y"},"subject":{"reference":"Patient?identifier=s|1"}},"request":{"method":"POST","url":"Observation"}}]}`
-	// The conditional reference is to a Patient that only this transaction makes.
-	g.want(412, "POST", "/fhir", admin, good)
-	if total := g.want(200, "GET", "/fhir/Patient?identifier=s|1", admin, "").Get("total").Text(); total != "0" {
-		t.Errorf("a failed transaction left %s patients", total)
+	// The last of 501 entries fails: nothing of them stays.
+	many := strings.TrimSuffix(good, "]}") + strings.Repeat(`,{"resource":{"resourceType":"Basic","code":{"text":"x"}},"request":{"method":"POST","url":"Basic"}}`, 497) +
+		`,{"resource":{"resourceType":"Observation","status":"final","code":{"text":"y"},"subject":{"reference":"Patient?identifier=s|2"}},"request":{"method":"POST","url":"Observation"}}]}`
+	g.want(412, "POST", "/fhir", admin, many)
+	for _, query := range []string{"Patient?identifier=s|1", "Basic"} {
+		if total := g.want(200, "GET", "/fhir/"+query, admin, "").Get("total").Text(); total != "0" {
+			t.Errorf("a failed transaction left %s of %s", total, query)
+		}
 	}
 	g.want(201, "POST", "/fhir/Patient", admin, `{"resourceType":"Patient","identifier":[{"system":"s","value":"1"}]}`)
 	answer := g.want(200, "POST", "/fhir", admin, good)

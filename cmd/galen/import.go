@@ -22,6 +22,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/jsontree"
 	"galen/fhir/rest"
+	"galen/fhir/rest/bundle"
 	"galen/policies"
 )
 
@@ -161,7 +162,7 @@ func (in *importer) resource(ctx context.Context, body []byte) error {
 	kind := r.Root().Get("type").Text()
 	switch {
 	case r.Type == "Bundle" && (kind == "transaction" || kind == "batch"):
-		answer, err := in.rest.Bundle(ctx, importCaller, body)
+		answer, err := bundle.Perform(ctx, in.rest, importCaller, bundle.In{Body: body})
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"galen/fhir/rest/bundle"
 	"galen/models"
 	"galen/models/manifest"
 	"galen/models/onnx"
@@ -134,7 +135,7 @@ func modelOptions(runtime *onnx.Runtime) models.Options {
 // demo loads the demo patients unless they are there, and says what to try.
 func (a *app) demo(ctx context.Context, out io.Writer, issuer *auth.Issuer, base string) error {
 	body := strings.ReplaceAll(demoBundle, "{{now}}", time.Now().UTC().Add(-time.Hour).Format(time.RFC3339))
-	if _, err := a.rest.Bundle(ctx, importCaller, []byte(body)); err != nil {
+	if _, err := bundle.Perform(ctx, a.rest, importCaller, bundle.In{Body: []byte(body)}); err != nil {
 		return err
 	}
 	token, err := issuer.Mint(auth.Claims{Subject: "demo-ehr", Roles: []string{"ehr", "clinician"}, TTL: 24 * time.Hour})

@@ -22,7 +22,7 @@ func (s *Service) write(ctx context.Context, a *act, change store.Change) (Outco
 func (s *Service) commit(ctx context.Context, _ Caller, acts []*act, changes []store.Change) ([]Outcome, error) {
 	for i := range changes {
 		if err := s.mayWrite(ctx, acts[i], &changes[i]); err != nil {
-			return nil, err
+			return nil, &store.ChangeError{Index: i, Err: err}
 		}
 	}
 	results, err := s.Store.Commit(ctx, changes)

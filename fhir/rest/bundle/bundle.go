@@ -1,0 +1,227 @@
+// Package bundle performs batches and transactions
+// (https://hl7.org/fhir/R4/http.html#transaction) on the interactions of
+// fhir/rest.
+//
+// Promises: a transaction is all or nothing and its result does not depend on
+// the order of its entries; links between entries lead to the identities they
+// got; the entries of a batch stand alone. A conflict with another writer that
+// the client did not ask about is tried again here; what remains is 409 or 412.
+//
+// It keeps no state, decides no access itself and does not look into resources
+// beyond their links.
+package bundle
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"galen/fhir"
+	"galen/fhir/etag"
+	"galen/fhir/jsontree"
+	"galen/fhir/rest"
+	"galen/fhir/rest/entry"
+	"galen/store"
+)
+
+// In is a batch or a transaction to perform.
+type In struct {
+	Body []byte
+	// Return is the preference for what entries that write answer with
+	// (https://hl7.org/fhir/R4/http.html#ops): "representation",
+	// "OperationOutcome", or anything else for nothing.
+	Return string
+}
+
+// maxAnswer is how many bytes the reads of one Bundle may answer with; a read
+// after that is TooCostly.
+const maxAnswer = 256 << 20
+
+// Perform performs a batch or a transaction and returns its response Bundle, in
+// the request's order. A transaction is all or nothing; the entries
+// of a batch stand alone and each has its own outcome. Errors: Invalid or
+// Required for what is no such Bundle, TooLong for more than Limits.Entries, and
+// for a transaction those of its entries, with their places.
+func Perform(ctx context.Context, s *rest.Service, c rest.Caller, in In) ([]byte, error) {
+	r, err := fhir.Parse(in.Body, jsontree.Limits{Depth: s.Limits.Depth})
+	if err != nil {
+		return nil, err
+	}
+	b, err := entry.Parse(r, entry.Options{Defs: s.Defs, Base: c.Base, Entries: s.Limits.Entries})
+	if err != nil {
+		return nil, err
+	}
+	p := &performance{Service: s, caller: c, entries: b.Entries, prefer: in.Return, answers: make([]answer, len(b.Entries))}
+	p.left.Store(maxAnswer)
+	if !b.Transaction {
+		p.batch(ctx)
+		return p.response("batch-response"), nil
+	}
+	if err := p.transaction(ctx); err != nil {
+		return nil, err
+	}
+	return p.response("transaction-response"), nil
+}
+
+// performance is a Bundle on its way.
+type performance struct {
+	*rest.Service
+	caller  rest.Caller
+	entries []entry.Entry
+	prefer  string
+	answers []answer     // of the entries, by position
+	left    atomic.Int64 // bytes that reads may still answer with
+}
+
+// batch performs the entries: those that only read side by side, those that
+// write in lanes, and neither before the others that were asked for earlier.
+func (p *performance) batch(ctx context.Context) {
+	for from := 0; from < len(p.entries); {
+		to := from + 1
+		for to < len(p.entries) && p.entries[to].Writes() == p.entries[from].Writes() {
+			to++
+		}
+		p.run(lanes(p.entries[from:to]), func(e *entry.Entry) { p.answers[e.Index] = p.alone(ctx, e) })
+		from = to
+	}
+}
+
+// lanes are entries that may be performed at the same time as those of other
+// lanes. Those that name the same resource, or its type with criteria, keep
+// their order.
+func lanes(entries []entry.Entry) [][]*entry.Entry {
+	var all [][]*entry.Entry
+	known := map[string]int{}
+	for i := range entries {
+		e := &entries[i]
+		name := e.Path
+		if e.Method == http.MethodPost {
+			name = "?" + e.Path + "?" + e.IfNoneExist
+		}
+		lane, ok := known[name]
+		if !ok || !e.Writes() || e.Method == http.MethodPost && e.IfNoneExist == "" {
+			lane = len(all)
+			known[name] = lane
+			all = append(all, nil)
+		}
+		all[lane] = append(all[lane], e)
+	}
+	return all
+}
+
+// workers is how many lanes of a batch are busy at once. It is more than there
+// are processors, so that commits share a flush to disk.
+const workers = 16
+
+func (p *performance) run(lanes [][]*entry.Entry, do func(*entry.Entry)) {
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range min(workers, len(lanes)) {
+		running.Go(func() {
+			for n := next.Add(1); n <= int64(len(lanes)); n = next.Add(1) {
+				for _, e := range lanes[n-1] {
+					do(e)
+				}
+			}
+		})
+	}
+	running.Wait()
+}
+
+// alone performs one entry of a batch. A panic is the entry's failure, as it
+// would be that of a request.
+func (p *performance) alone(ctx context.Context, e *entry.Entry) (a answer) {
+	defer func() {
+		if recover() != nil {
+			a = failure(e, fhir.E("bundle.alone", fhir.Internal, "", "panic"))
+		}
+	}()
+	if e.Err != nil {
+		return failure(e, e.Err)
+	}
+	if !e.Writes() {
+		return p.read(ctx, e)
+	}
+	t := &transaction{performance: p}
+	err := t.add(ctx, e)
+	if err == nil {
+		err = t.perform(ctx)
+	}
+	if err = t.end(ctx, err); err != nil {
+		return failure(e, err)
+	}
+	return p.written(e, t.steps[0].done)
+}
+
+// read answers a GET or HEAD, which has no resource.
+func (p *performance) read(ctx context.Context, e *entry.Entry) answer {
+	if p.left.Load() < 0 {
+		return failure(e, fhir.E("bundle.read", fhir.TooCostly, "", "the reads of this Bundle answer with more than is allowed in one"))
+	}
+	a, err := p.get(ctx, e)
+	if err != nil {
+		return failure(e, err)
+	}
+	if e.Method == http.MethodHead {
+		a.resource = nil
+	}
+	p.left.Add(-int64(len(a.resource)))
+	return a
+}
+
+// get answers what a GET of the URL would.
+func (p *performance) get(ctx context.Context, e *entry.Entry) (answer, error) {
+	parts := e.Parts()
+	n := len(parts)
+	a := answer{status: status(http.StatusOK)}
+	var err error
+	switch {
+	case parts[n-1] == "_history" && n <= 3:
+		a.resource, err = p.versions(ctx, e, parts)
+	case n == 1 && parts[0] == "metadata":
+		a.resource = p.Capabilities(p.caller.Base)
+	case n == 1:
+		a.resource, err = p.Search(ctx, p.caller, rest.SearchIn{Type: parts[0], Query: e.Query})
+	case n == 2, n == 4 && parts[2] == "_history":
+		return p.one(ctx, e, parts)
+	default:
+		err = fhir.E("bundle.get", fhir.NotSupported, e.At("request.url"), "only read, vread, history, search and metadata are offered in a Bundle")
+	}
+	return a, err
+}
+
+// one is a read or a vread, conditional or not.
+func (p *performance) one(ctx context.Context, e *entry.Entry, parts []string) (a answer, err error) {
+	var rec store.Record
+	key := fhir.Key{Type: parts[0], ID: parts[1]}
+	if len(parts) == 2 {
+		rec, err = p.Read(ctx, p.caller, key)
+	} else {
+		rec, err = p.VRead(ctx, p.caller, key, parts[3])
+	}
+	if err != nil {
+		return a, err
+	}
+	a = answer{key: rec.Key, resource: rec.Body, status: status(http.StatusOK), header: rec.Header}
+	if len(parts) == 2 && etag.Unchanged(e.IfNoneMatch, e.IfModifiedSince, rec.Header) {
+		a.status, a.resource = status(http.StatusNotModified), nil
+	}
+	return a, nil
+}
+
+func (p *performance) versions(ctx context.Context, e *entry.Entry, parts []string) ([]byte, error) {
+	query, err := url.ParseQuery(e.Query)
+	if err != nil {
+		return nil, fhir.E("bundle.versions", fhir.Malformed, e.At("request.url"), "the query is not URL-encoded")
+	}
+	in := rest.HistoryIn{Query: query}
+	if len(parts) > 1 {
+		in.Type = parts[0]
+	}
+	if len(parts) > 2 {
+		in.ID = parts[1]
+	}
+	return p.History(ctx, p.caller, in)
+}

@@ -1,0 +1,476 @@
+package bundle_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"galen/fhir/jsontree"
+	"galen/server/auth"
+	"galen/server/servertest"
+	"galen/store/sqlite"
+)
+
+// bundleOf is a Bundle with those entries.
+func bundleOf(kind string, entries ...string) string {
+	if len(entries) == 0 {
+		return `{"resourceType":"Bundle","type":"` + kind + `"}`
+	}
+	return `{"resourceType":"Bundle","type":"` + kind + `","entry":[` + strings.Join(entries, ",") + `]}`
+}
+
+// entryOf is an entry; more are pairs of a name and a value of the request, or
+// of "fullUrl" and a value.
+func entryOf(method, url, resource string, more ...string) string {
+	full, request := "", ""
+	for i := 0; i+1 < len(more); i += 2 {
+		pair := fmt.Sprintf("%q:%q,", more[i], more[i+1])
+		if more[i] == "fullUrl" {
+			full += pair
+		} else {
+			request += pair
+		}
+	}
+	if resource != "" {
+		resource = `"resource":` + resource + ","
+	}
+	return fmt.Sprintf(`{%s%s"request":{%s"method":%q,"url":%q}}`, full, resource, request, method, url)
+}
+
+// person is a Patient with one identifier; id may be "".
+func person(id, identifier string) string {
+	if id != "" {
+		id = `"id":"` + id + `",`
+	}
+	return `{"resourceType":"Patient",` + id + `"identifier":[{"system":"s","value":"` + identifier + `"}]}`
+}
+
+// about is an Observation of a subject.
+func about(subject string) string {
+	return `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"` + subject + `"}}`
+}
+
+// statuses are the first words of the entries' statuses.
+func statuses(root jsontree.Node) string {
+	var out []string
+	for e := range root.Get("entry").Items() {
+		status, _, _ := strings.Cut(e.Get("response").Get("status").Text(), " ")
+		out = append(out, status)
+	}
+	return strings.Join(out, " ")
+}
+
+func onSQLite(t testing.TB) servertest.Options {
+	t.Helper()
+	db, err := sqlite.Open(sqlite.Options{Dir: t.TempDir(), Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return servertest.Options{Driver: db, MaxBody: 64 << 20}
+}
+
+// https://hl7.org/fhir/R4/http.html#trules, each case on a server of its own that
+// has Patient/one (s|1), Patient/two and Patient/twin (both s|2).
+func TestTransactionRules(t *testing.T) {
+	for name, tt := range map[string]struct {
+		entries []string
+		status  int
+		want    string // statuses of the entries, or the place of the error
+	}{
+		"nothing at all": {nil, 200, ""},
+		"the order does not depend on that of the entries": {[]string{
+			entryOf("GET", "Patient/new", ""), entryOf("GET", "Patient?identifier=s|9", ""), entryOf("HEAD", "Patient/one", ""),
+			entryOf("PUT", "Patient/new", person("new", "9")), entryOf("POST", "Patient", person("", "8")), entryOf("DELETE", "Patient/one", ""),
+		}, 200, "200 200 410 201 201 204"},
+		"ifNoneExist without a match":  {[]string{entryOf("POST", "Patient", person("", "7"), "ifNoneExist", "identifier=s|7")}, 200, "201"},
+		"ifNoneExist with a match":     {[]string{entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "identifier=s|1")}, 200, "200"},
+		"ifNoneExist with a ?":         {[]string{entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "?identifier=s|1")}, 200, "200"},
+		"ifNoneExist with many":        {[]string{entryOf("POST", "Patient", person("", "2"), "ifNoneExist", "identifier=s|2")}, 412, "Bundle.entry[0].request.ifNoneExist"},
+		"ifNoneExist, unknown":         {[]string{entryOf("POST", "Patient", person("", "2"), "ifNoneExist", "foo=s|2")}, 400, "Bundle.entry[0].request.ifNoneExist"},
+		"ifNoneExist that selects all": {[]string{entryOf("POST", "Patient", person("", "2"), "ifNoneExist", "identifier=")}, 400, "Bundle.entry[0].request.ifNoneExist"},
+		"ifNoneExist after the delete of the match": {[]string{
+			entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "identifier=s|1"), entryOf("DELETE", "Patient/one", ""),
+		}, 200, "201 204"},
+		"conditional update without a match":                          {[]string{entryOf("PUT", "Patient?identifier=s|7", person("", "7"))}, 200, "201"},
+		"conditional update without a match, with an id":              {[]string{entryOf("PUT", "Patient?identifier=s|7", person("seven", "7"))}, 200, "201"},
+		"conditional update without a match, with an id that is used": {[]string{entryOf("PUT", "Patient?identifier=s|7", person("one", "7"))}, 409, "Bundle.entry[0].resource.id"},
+		"conditional update with a match":                             {[]string{entryOf("PUT", "Patient?identifier=s|1", `{"resourceType":"Patient","active":true}`)}, 200, "200"},
+		"conditional update with the id of the match":                 {[]string{entryOf("PUT", "Patient?identifier=s|1", person("one", "6"))}, 200, "200"},
+		"conditional update with another id":                          {[]string{entryOf("PUT", "Patient?identifier=s|1", person("uno", "6"))}, 400, "Bundle.entry[0].resource.id"},
+		"conditional update with many":                                {[]string{entryOf("PUT", "Patient?identifier=s|2", person("", "2"))}, 412, "Bundle.entry[0].request.url"},
+		"conditional update, unknown parameter":                       {[]string{entryOf("PUT", "Patient?foo=s|2", person("", "2"))}, 400, "Bundle.entry[0].request.url"},
+		"conditional delete without a match":                          {[]string{entryOf("DELETE", "Patient?identifier=s|7", "")}, 200, "204"},
+		"conditional delete with a match":                             {[]string{entryOf("DELETE", "Patient?identifier=s|1", ""), entryOf("GET", "Patient/one", "")}, 200, "204 410"},
+		"conditional delete with many":                                {[]string{entryOf("DELETE", "Patient?identifier=s|2", "")}, 412, "Bundle.entry[0].request.url"},
+		"conditional delete, unknown parameter":                       {[]string{entryOf("DELETE", "Patient?foo=1", "")}, 400, "Bundle.entry[0].request.url"},
+		"ifMatch":                                                     {[]string{entryOf("PUT", "Patient/one", person("one", "6"), "ifMatch", `W/"1"`)}, 200, "200"},
+		"ifMatch of another version":                                  {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("PUT", "Patient/one", person("one", "6"), "ifMatch", `W/"2"`)}, 412, "Bundle.entry[1].request.ifMatch"},
+		"ifMatch never creates":                                       {[]string{entryOf("PUT", "Patient/new", person("new", "6"), "ifMatch", `W/"1"`)}, 412, "Bundle.entry[0].request.ifMatch"},
+		"ifMatch of a delete":                                         {[]string{entryOf("DELETE", "Patient/one", "", "ifMatch", `W/"2"`)}, 412, "Bundle.entry[0].request.ifMatch"},
+		"ifMatch of a conditional update":                             {[]string{entryOf("PUT", "Patient?identifier=s|1", person("", "6"), "ifMatch", `W/"3"`)}, 412, "Bundle.entry[0].request.ifMatch"},
+		"ifMatch that is none":                                        {[]string{entryOf("PUT", "Patient/one", person("one", "6"), "ifMatch", "one")}, 400, "Bundle.entry[0].request.ifMatch"},
+		"the same id twice":                                           {[]string{entryOf("PUT", "Patient/one", person("one", "6")), entryOf("PUT", "Patient/one", person("one", "7"))}, 400, "Bundle.entry[1].request.url"},
+		"deleted and updated":                                         {[]string{entryOf("PUT", "Patient/one", person("one", "6")), entryOf("DELETE", "Patient/one", "")}, 400, "Bundle.entry[0].request.url"},
+		"the same after resolving an update": {[]string{
+			entryOf("PUT", "Patient/one", person("one", "6")), entryOf("PUT", "Patient?identifier=s|1", person("", "7")),
+		}, 400, "Bundle.entry[1].request.url"},
+		"the same after resolving a create": {[]string{
+			entryOf("PUT", "Patient/one", person("one", "6")), entryOf("POST", "Patient", person("", "7"), "ifNoneExist", "identifier=s|1"),
+		}, 400, "Bundle.entry[0].request.url"},
+		"the same after resolving a delete": {[]string{
+			entryOf("DELETE", "Patient?identifier=s|1", ""), entryOf("PUT", "Patient/one", person("one", "6")),
+		}, 400, "Bundle.entry[1].request.url"},
+		"two creates of what neither finds": {[]string{
+			entryOf("POST", "Patient", person("", "7"), "ifNoneExist", "identifier=s|7"), entryOf("POST", "Patient", person("", "7"), "ifNoneExist", "identifier=s|7"),
+		}, 400, "Bundle.entry[0].request.ifNoneExist"},
+		"an update of what is created here": {[]string{
+			entryOf("POST", "Patient", person("", "7")), entryOf("PUT", "Patient?identifier=s|7", person("", "7")),
+		}, 400, "Bundle.entry[1].request.url"},
+		"a create that an update will match": {[]string{
+			entryOf("POST", "Patient", person("", "7"), "ifNoneExist", "identifier=s|7"), entryOf("PUT", "Patient/new", person("new", "7")),
+		}, 200, "201 201"},
+		"the same fullUrl twice": {[]string{
+			entryOf("POST", "Patient", person("", "7"), "fullUrl", "urn:uuid:a"), entryOf("POST", "Patient", person("", "8"), "fullUrl", "urn:uuid:a"),
+		}, 400, "Bundle.entry[1].fullUrl"},
+		"a urn that no entry has":        {[]string{entryOf("POST", "Observation", about("urn:uuid:a"))}, 400, "Bundle.entry[0].resource.subject.reference"},
+		"an oid that no entry has":       {[]string{entryOf("POST", "Observation", about("urn:oid:1.2"))}, 400, "Bundle.entry[0].resource.subject.reference"},
+		"conditional reference to one":   {[]string{entryOf("POST", "Observation", about("Patient?identifier=s|1"))}, 200, "201"},
+		"conditional reference to none":  {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("POST", "Observation", about("Patient?identifier=s|7"))}, 412, "Bundle.entry[1].resource.subject.reference"},
+		"conditional reference to many":  {[]string{entryOf("POST", "Observation", about("Patient?identifier=s|2"))}, 412, "Bundle.entry[0].resource.subject.reference"},
+		"conditional reference, unknown": {[]string{entryOf("POST", "Observation", about("Patient?foo=1"))}, 400, "Bundle.entry[0].resource.subject.reference"},
+		"conditional reference to what is created here": {[]string{
+			entryOf("POST", "Observation", about("Patient?identifier=s|7")), entryOf("POST", "Patient", person("", "7")),
+		}, 200, "201 201"},
+		"conditional reference to one here and one stored": {[]string{
+			entryOf("POST", "Observation", about("Patient?identifier=s|1")), entryOf("POST", "Patient", person("", "1")),
+		}, 412, "Bundle.entry[0].resource.subject.reference"},
+		"conditional reference to what is deleted here": {[]string{
+			entryOf("POST", "Observation", about("Patient?identifier=s|1")), entryOf("DELETE", "Patient/one", ""),
+		}, 412, "Bundle.entry[0].resource.subject.reference"},
+		"conditional reference to what is changed here": {[]string{
+			entryOf("POST", "Observation", about("Patient?identifier=s|2")), entryOf("PUT", "Patient/two", person("two", "7")),
+		}, 200, "201 200"},
+		"conditional reference to a hit": {[]string{
+			entryOf("POST", "Observation", about("Patient?identifier=s|1")), entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "identifier=s|1"),
+		}, 200, "201 200"},
+		"an invalid resource":        {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("POST", "Patient", `{"resourceType":"Patient","birthDate":"2020-02-30"}`)}, 400, "Bundle.entry[1].resource.birthDate"},
+		"a resource of another type": {[]string{entryOf("POST", "Patient", `{"resourceType":"Basic"}`)}, 400, "Bundle.entry[0].resource"},
+		"an unknown type":            {[]string{entryOf("POST", "Patent", `{"resourceType":"Patent"}`)}, 404, "Bundle.entry[0]"},
+		"a bad id":                   {[]string{entryOf("PUT", "Patient/a_b", person("", "1"))}, 400, "Bundle.entry[0].request.url"},
+		"another id in the URL":      {[]string{entryOf("PUT", "Patient/a", person("b", "1"))}, 400, "Bundle.entry[0].resource.id"},
+		"no id in the resource":      {[]string{entryOf("PUT", "Patient/a", person("", "1"))}, 400, "Bundle.entry[0].resource.id"},
+		"AuditEvent":                 {[]string{entryOf("POST", "AuditEvent", `{"resourceType":"AuditEvent"}`)}, 405, "Bundle.entry[0]"},
+		"a bad entry":                {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("PUT", "Patient", person("", "1"))}, 400, "Bundle.entry[1].request.url"},
+		"a resurrected resource":     {[]string{entryOf("PUT", "Patient/gone", person("gone", "5"))}, 200, "201"},
+		"an unchanged resource":      {[]string{entryOf("PUT", "Patient/one", person("one", "1")), entryOf("GET", "Patient/one/_history", "")}, 200, "200 200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := servertest.Start(t, servertest.Options{})
+			admin := s.As("admin")
+			for id, identifier := range map[string]string{"one": "1", "two": "2", "twin": "2", "gone": "5"} {
+				admin.Do("PUT", "Patient/"+id, person(id, identifier)).Want(201)
+			}
+			admin.Do("DELETE", "Patient/gone", "").Want(204)
+			total := func() string { return admin.Do("GET", "_history?_count=0", "").Want(200).JSON().Get("total").Text() }
+			before := total()
+			answer := admin.Do("POST", "", bundleOf("transaction", tt.entries...)).Want(tt.status)
+			if tt.status == 200 {
+				if got := statuses(answer.JSON()); got != tt.want || answer.JSON().Get("type").Text() != "transaction-response" {
+					t.Errorf("statuses %s, want %s: %s", got, tt.want, answer.Body)
+				}
+				return
+			}
+			if at := answer.Issue().Get("expression").Item(0).Text(); at != tt.want {
+				t.Errorf("at %q, want %q: %s", at, tt.want, answer.Body)
+			}
+			if after := total(); after != before {
+				t.Errorf("a transaction that failed left versions: %s, before %s", after, before)
+			}
+		})
+	}
+}
+
+// Links lead to the identities that the entries got, also to the hit of an
+// ifNoneExist (https://hl7.org/fhir/R4/http.html#trules).
+func TestTransactionLinks(t *testing.T) {
+	s := servertest.Start(t, onSQLite(t))
+	admin := s.As("admin")
+	admin.Do("PUT", "Patient/one", person("one", "1")).Want(201)
+	const base = "http://elsewhere.example/fhir/"
+	answer := admin.Do("POST", "", bundleOf("transaction",
+		entryOf("POST", "Patient", person("", "1"), "fullUrl", "urn:uuid:hit", "ifNoneExist", "identifier=s|1"),
+		entryOf("POST", "Patient", person("77", "7"), "fullUrl", base+"Patient/77"),
+		entryOf("PUT", "Patient?identifier=s|8", person("", "8"), "fullUrl", "urn:oid:1.2.8"),
+		entryOf("POST", "Observation", about("urn:uuid:hit"), "fullUrl", "urn:uuid:obs"),
+		entryOf("POST", "Observation", about("Patient/77"), "fullUrl", base+"Observation/5"),
+		entryOf("POST", "Observation", about("Patient/77/_history/12"), "fullUrl", base+"Observation/6"),
+		entryOf("POST", "Observation", about("Patient/77"), "fullUrl", "http://other.example/fhir/Observation/5"),
+		entryOf("POST", "Observation", about("urn:oid:1.2.8"), "fullUrl", "urn:uuid:obs2"),
+		entryOf("POST", "DocumentReference", `{"resourceType":"DocumentReference","status":"current","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"urn:uuid:obs\">1.0<\/a></div>"},"content":[{"attachment":{"url":"urn:uuid:obs"}}],"contained":[{"resourceType":"Encounter","id":"e","status":"finished","class":{"code":"AMB"},"subject":{"reference":"urn:uuid:hit"}}],"context":{"encounter":[{"reference":"#e"}]}}`),
+	)).Want(200).JSON()
+	var keys []string
+	for e := range answer.Get("entry").Items() {
+		location := e.Get("response").Get("location").Text()
+		keys = append(keys, strings.TrimSuffix(location[strings.Index(location, "/fhir/")+6:], "/_history/1"))
+	}
+	if keys[0] != "Patient/one" || keys[1] == "Patient/77" {
+		t.Errorf("identities %v", keys)
+	}
+	for i, want := range map[int]string{3: keys[0], 4: keys[1], 5: keys[1] + "/_history/1", 6: "Patient/77", 7: keys[2]} {
+		if got := admin.Do("GET", keys[i], "").Want(200).JSON().Get("subject").Get("reference").Text(); got != want {
+			t.Errorf("entry %d refers to %s, want %s", i, got, want)
+		}
+	}
+	document := string(admin.Do("GET", keys[8], "").Want(200).Body)
+	for _, want := range []string{`<a href=\"` + keys[3] + `\">1.0<\/a>`, `"url":"` + keys[3] + `"`, `"subject":{"reference":"` + keys[0] + `"}`, `{"reference":"#e"}`} {
+		if !strings.Contains(document, want) {
+			t.Errorf("no %s in %s", want, document)
+		}
+	}
+}
+
+// "The entries in the response are in the order of the request, with status,
+// location, etag and lastModified; a resource as Prefer asks"
+// (https://hl7.org/fhir/R4/http.html#transaction-response).
+func TestPreferInBundles(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	admin := s.As("admin")
+	for _, kind := range []string{"batch", "transaction"} {
+		for prefer, want := range map[string][2]bool{
+			"": {false, false}, "return=minimal": {false, false}, "return=representation": {true, false}, "return=OperationOutcome": {false, true},
+		} {
+			answer := admin.Do("POST", "", bundleOf(kind, entryOf("POST", "Patient", person("", "1"))), "Prefer", prefer).Want(200).JSON()
+			e := answer.Get("entry").Item(0)
+			r := e.Get("response")
+			if got := [2]bool{e.Get("resource").Exists(), r.Get("outcome").Exists()}; got != want {
+				t.Errorf("%s %q: %s", kind, prefer, e.Raw())
+			}
+			if r.Get("status").Text() != "201 Created" || !strings.HasPrefix(r.Get("location").Text(), s.URL+"/fhir/Patient/") ||
+				r.Get("etag").Text() != `W/"1"` || r.Get("lastModified").Text() == "" {
+				t.Errorf("%s %q: %s", kind, prefer, r.Raw())
+			}
+		}
+	}
+}
+
+// The entries of a batch stand alone, each with its outcome, and the answer is
+// 200 (https://hl7.org/fhir/R4/http.html#batch).
+func TestBatch(t *testing.T) {
+	s := servertest.Start(t, onSQLite(t))
+	admin := s.As("admin")
+	admin.Do("PUT", "Patient/one", person("one", "1")).Want(201)
+	for _, tt := range []struct{ entry, status, at string }{
+		{entryOf("GET", "Patient/one", ""), "200", ""},
+		{entryOf("GET", s.URL+"/fhir/Patient/one", ""), "200", ""},
+		{entryOf("GET", "Patient/one", "", "ifNoneMatch", `W/"1"`), "304", ""},
+		{entryOf("GET", "Patient/one", "", "ifModifiedSince", "2100-01-01T00:00:00Z"), "304", ""},
+		{entryOf("HEAD", "Patient/one", ""), "200", ""},
+		{entryOf("GET", "Patient/one/_history/1", ""), "200", ""},
+		{entryOf("GET", "Patient/one/_history", ""), "200", ""},
+		{entryOf("GET", "Patient/_history?_count=1", ""), "200", ""},
+		{entryOf("GET", "_history", ""), "200", ""},
+		{entryOf("GET", "Patient?identifier=s|1", ""), "200", ""},
+		{entryOf("GET", "?_type=Patient&_count=1", ""), "200", ""},
+		{entryOf("GET", "metadata", ""), "200", ""},
+		{entryOf("GET", "Patient/none", ""), "404", "Bundle.entry[%d].request.url"},
+		{entryOf("GET", "Patent/1", ""), "404", "Bundle.entry[%d]"},
+		{entryOf("GET", "Patient?birthdate=x", ""), "400", "Bundle.entry[%d].request.url"},
+		{entryOf("GET", "Patient/one/_history?_count=x", ""), "400", "Bundle.entry[%d].request.url"},
+		{entryOf("GET", "Patient/one/$everything/x", ""), "400", "Bundle.entry[%d].request.url"},
+		{entryOf("POST", "Patient", person("", "9")), "201", ""},
+		{entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "identifier=s|1"), "200", ""},
+		{entryOf("POST", "Patient", `{"resourceType":"Patient","gender":"x"}`), "400", "Bundle.entry[%d].resource.gender"},
+		{entryOf("POST", "Patient", ""), "400", "Bundle.entry[%d].resource"},
+		{entryOf("POST", "Observation", about("urn:uuid:x")), "201", ""},
+		{entryOf("PUT", "Patient/two", person("two", "2")), "201", ""},
+		{entryOf("PUT", "Patient/two", person("two", "3"), "ifMatch", `W/"1"`), "200", ""},
+		{entryOf("PUT", "Patient/two", person("two", "4"), "ifMatch", `W/"1"`), "412", "Bundle.entry[%d].request.ifMatch"},
+		{entryOf("PUT", "Patient?identifier=s|3", person("", "4")), "200", ""},
+		{entryOf("DELETE", "Patient/two", ""), "204", ""},
+		{entryOf("DELETE", "Patient/two", ""), "204", ""},
+		{entryOf("DELETE", "Patient?identifier=s|1", ""), "204", ""},
+		{entryOf("GET", "Patient/one", ""), "410", "Bundle.entry[%d].request.url"},
+		{entryOf("TRACE", "Patient/one", ""), "400", "Bundle.entry[%d].request.method"},
+		{`{"resource":{"resourceType":"Patient"}}`, "400", "Bundle.entry[%d].request"},
+	} {
+		t.Run(tt.entry, func(t *testing.T) {
+			answer := admin.Do("POST", "", bundleOf("batch", entryOf("GET", "metadata", ""), tt.entry)).Want(200).JSON()
+			got := answer.Get("entry").Item(1)
+			response := got.Get("response")
+			if status := response.Get("status").Text(); !strings.HasPrefix(status, tt.status) {
+				t.Errorf("status %s, want %s", status, tt.status)
+			}
+			at := response.Get("outcome").Get("issue").Item(0).Get("expression").Item(0).Text()
+			if tt.at != "" && at != fmt.Sprintf(tt.at, 1) {
+				t.Errorf("at %q, want %s", at, tt.at)
+			}
+			reads := strings.Contains(tt.entry, `"GET"`) && tt.status == "200"
+			if reads != got.Get("resource").Exists() {
+				t.Errorf("%.300s", got.Raw())
+			}
+		})
+	}
+}
+
+// Entries that name one resource keep their order, and reads see what was asked
+// for before them.
+func TestBatchKeepsOrder(t *testing.T) {
+	s := servertest.Start(t, onSQLite(t))
+	var entries []string
+	var want []string
+	for i := range 40 {
+		entries = append(entries, entryOf("PUT", "Patient/a", person("a", fmt.Sprint(i))))
+		want = append(want, fmt.Sprintf(`W/"%d"`, i+1))
+	}
+	entries = append(entries, entryOf("GET", "Patient/a", ""), entryOf("DELETE", "Patient/a", ""), entryOf("GET", "Patient/a", ""))
+	root := s.As("admin").Do("POST", "", bundleOf("batch", entries...)).Want(200).JSON()
+	var got []string
+	for e := range root.Get("entry").Items() {
+		got = append(got, e.Get("response").Get("etag").Text())
+	}
+	if diff := cmp.Diff(append(want, `W/"40"`, `W/"41"`, ""), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A history, searchset or document is refused with the reason; so is a Bundle
+// over the limit (413).
+func TestBundlesThatAreNotPerformed(t *testing.T) {
+	o := servertest.Options{Rest: limitEntries(2)}
+	s := servertest.Start(t, o)
+	admin := s.As("admin")
+	get := entryOf("GET", "Patient", "")
+	for body, want := range map[string]string{
+		bundleOf("history"):              "400 Bundle.type",
+		bundleOf("searchset"):            "400 Bundle.type",
+		bundleOf("document"):             "400 Bundle.type",
+		bundleOf("batch", get, get, get): "413 Bundle.entry",
+		`{"resourceType":"Bundle"}`:      "400 Bundle.type",
+		`{"resourceType":"Patient"}`:     "400 resourceType",
+		`{"resourceType":"Bundle","type":"batch","entry":[{"resource":null,"request":{"method":"POST","url":"Patient"}}]}`: "400 Bundle.entry[0].resource",
+	} {
+		answer := admin.Do("POST", "", body)
+		issue := answer.Issue()
+		if got := fmt.Sprint(answer.Status, " ", issue.Get("expression").Item(0).Text()); got != want || issue.Get("diagnostics").Text() == "" {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+}
+
+// What a policy hides is neither matched nor referred to nor overwritten, and a
+// refusal of one entry refuses a transaction as a whole.
+func TestBundlesUnderPolicies(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	admin := s.As("admin")
+	admin.Do("PUT", "Patient/one", person("one", "1")).Want(201)
+	nurse, patient := s.As("nurse"), s.As("patient", func(c *auth.Claims) { c.Patient = "one" })
+	flag := `{"resourceType":"Communication","status":"completed","subject":{"reference":"Patient/one"}}`
+	nurse.Do("POST", "", bundleOf("transaction", entryOf("POST", "Communication", flag), entryOf("POST", "Patient", person("", "2")))).Want(403)
+	if total := admin.Do("GET", "Communication", "").JSON().Get("total").Text(); total != "0" {
+		t.Errorf("%s resources of a refused transaction", total)
+	}
+	nurse.Do("POST", "", bundleOf("transaction", entryOf("POST", "Communication", flag), entryOf("GET", "AuditEvent/1", ""))).Want(403)
+	got := statuses(nurse.Do("POST", "", bundleOf("batch", entryOf("POST", "Communication", flag), entryOf("POST", "Patient", person("", "2")))).Want(200).JSON())
+	if got != "201 403" {
+		t.Error(got)
+	}
+	got = statuses(patient.Do("POST", "", bundleOf("batch", entryOf("GET", "Patient/one", ""), entryOf("GET", "Patient/two", ""), entryOf("DELETE", "Patient/one", ""))).Want(200).JSON())
+	if got != "200 404 403" {
+		t.Error(got)
+	}
+}
+
+// 32 Bundles over the same resources at the same time: one conditional create
+// makes one resource, updates and deletes overlap in any order, nothing
+// deadlocks, and every answer is 200, 409 or 412.
+func TestOverlappingBundles(t *testing.T) {
+	s := servertest.Start(t, onSQLite(t))
+	admin := s.As("admin")
+	const clients = 32
+	var running sync.WaitGroup
+	answers := make([]servertest.Answer, 2*clients)
+	for i := range clients {
+		running.Go(func() {
+			var entries []string
+			for n := range 20 {
+				n = (n*7 + i) % 20 // each in another order
+				id := fmt.Sprintf("shared-%d", n)
+				entries = append(entries, entryOf("PUT", "Organization/"+id, fmt.Sprintf(`{"resourceType":"Organization","id":"%s","name":"%d"}`, id, i)))
+			}
+			entries = append(entries,
+				entryOf("POST", "Patient", person("", "shared"), "fullUrl", "urn:uuid:p", "ifNoneExist", "identifier=s|shared"),
+				entryOf("PUT", "Practitioner?identifier=s|shared", `{"resourceType":"Practitioner","identifier":[{"system":"s","value":"shared"}],"name":[{"text":"`+fmt.Sprint(i)+`"}]}`),
+				entryOf("POST", "Observation", about("urn:uuid:p")),
+			)
+			kind := "transaction"
+			answers[i] = admin.Do("POST", "", bundleOf(kind, entries...))
+			answers[clients+i] = admin.Do("POST", "", bundleOf("batch", entryOf("DELETE", "Organization?name="+fmt.Sprint(i), ""), entries[0]))
+		})
+	}
+	running.Wait()
+	made := 0
+	for i, a := range answers {
+		if a.Status != 200 && a.Status != 409 && a.Status != 412 {
+			t.Errorf("%d: %s", a.Status, a.Body)
+		}
+		if i < clients && a.Status == 200 {
+			made++
+		}
+		if strings.Contains(string(a.Body), `"status":"5`) {
+			t.Errorf("a batch entry failed with 5xx: %.500s", a.Body)
+		}
+	}
+	if made != clients {
+		t.Errorf("only %d of %d transactions went through: the server should retry its own conflicts", made, clients)
+	}
+	for _, resourceType := range []string{"Patient", "Practitioner"} {
+		if total := admin.Do("GET", resourceType+"?identifier=s|shared", "").JSON().Get("total").Text(); total != "1" {
+			t.Errorf("%s of %s", total, resourceType)
+		}
+	}
+	if total := admin.Do("GET", "Observation?patient.identifier=s|shared", "").JSON().Get("total").Text(); total != fmt.Sprint(made) {
+		t.Errorf("%s observations of %d transactions", total, made)
+	}
+}
+
+// Item 56: a Bundle of 10,000 entries is answered, or refused with the limit.
+func TestTenThousandEntries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: -short")
+	}
+	s := servertest.Start(t, onSQLite(t))
+	admin := s.As("admin")
+	var entries []string
+	for i := range 5000 {
+		entries = append(entries,
+			entryOf("POST", "Patient", person("", fmt.Sprint(i)), "fullUrl", fmt.Sprintf("urn:uuid:p%d", i), "ifNoneExist", fmt.Sprintf("identifier=s|%d", i)),
+			entryOf("POST", "Observation", about(fmt.Sprintf("urn:uuid:p%d", i))))
+	}
+	for round, kind := range []string{"transaction", "transaction"} {
+		start := time.Now()
+		answer := admin.Do("POST", "", bundleOf(kind, entries...)).Want(200)
+		t.Logf("%s %d of 10,000 entries: %v", kind, round, time.Since(start).Round(time.Millisecond))
+		if n := answer.JSON().Get("entry").Len(); n != 10_000 {
+			t.Errorf("%d entries answered", n)
+		}
+	}
+	if total := admin.Do("GET", "Patient?_summary=count", "").JSON().Get("total").Text(); total != "5000" {
+		t.Errorf("%s patients", total)
+	}
+	entries = nil
+	for i := range 10_000 {
+		entries = append(entries, entryOf("PUT", fmt.Sprintf("Patient/b%d", i), person(fmt.Sprintf("b%d", i), "b")))
+	}
+	start := time.Now()
+	answer := admin.Do("POST", "", bundleOf("batch", entries...)).Want(200)
+	t.Logf("batch of 10,000 entries: %v", time.Since(start).Round(time.Millisecond))
+	if got := statuses(answer.JSON()); strings.Count(got, "201") != 10_000 {
+		t.Errorf("%.200s", got)
+	}
+}

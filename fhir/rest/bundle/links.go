@@ -1,0 +1,114 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"galen/fhir"
+	"galen/fhir/rest/literal"
+)
+
+// linker resolves the links between the entries of a transaction.
+type linker struct {
+	*transaction
+	walker *literal.Walker
+	links  literal.Links
+}
+
+// links are the identities that the entries got, by their fullUrl.
+func (t *transaction) links() (linker, error) {
+	l := linker{t, literal.New(t.Defs), literal.Links{}}
+	if !t.linked {
+		return l, nil
+	}
+	for i := range t.steps {
+		st := &t.steps[i]
+		if st.FullURL == "" || st.Method == http.MethodDelete {
+			continue
+		}
+		if _, twice := l.links[st.FullURL]; twice {
+			return l, fhir.E("bundle.links", fhir.Invalid, st.At("fullUrl"), "another entry has the same fullUrl")
+		}
+		target := literal.Target{To: st.key.String(), Canonical: st.sent.Root().Get("url").Text() == st.FullURL}
+		switch {
+		case st.idle:
+			target.Version = strconv.FormatInt(st.done.Version, 10)
+		case st.Method == http.MethodPost:
+			target.Version = "1"
+		}
+		l.links[st.FullURL] = target
+	}
+	return l, nil
+}
+
+// resolve gives the bytes of a step's resource with its links to other entries
+// and its conditional references replaced
+// (https://hl7.org/fhir/R4/http.html#trules, #condref).
+func (l linker) resolve(ctx context.Context, st *step) ([]byte, error) {
+	base := literal.Base(st.FullURL)
+	return l.walker.Rewrite(st.sent, func(link literal.Link) (string, error) {
+		if to, ok := l.links.Find(link.Kind, base, link.Text); ok {
+			return to, nil
+		}
+		if link.Kind != literal.Reference {
+			return "", nil
+		}
+		if strings.HasPrefix(link.Text, "urn:uuid:") || strings.HasPrefix(link.Text, "urn:oid:") {
+			return "", fhir.E("bundle.resolve", fhir.Invalid, link.Path(), "no entry of the Bundle has this fullUrl")
+		}
+		to, err := l.conditional(ctx, st, link.Text)
+		if err != nil {
+			return "", &fhir.Error{Op: "bundle.resolve", Kind: fhir.KindOf(err), At: link.Path(), Err: reason(err)}
+		}
+		return to, nil
+	})
+}
+
+// reason is an error's cause without its place.
+func reason(err error) error {
+	var e *fhir.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
+// conditional resolves a reference such as Patient?identifier=s|1, once for each
+// text. It sees what is there after the writes: what the transaction itself
+// creates counts, what it deletes does not.
+func (l linker) conditional(ctx context.Context, st *step, text string) (string, error) {
+	const op = "bundle.conditional"
+	resourceType, criteria, ok := strings.Cut(strings.TrimPrefix(text, l.caller.Base+"/"), "?")
+	if !ok || !l.Defs.IsResource(resourceType) {
+		return "", nil
+	}
+	if to, known := l.found[text]; known {
+		return to, nil
+	}
+	q, err := l.Criteria(ctx, st.act, resourceType, criteria)
+	if err != nil {
+		return "", err
+	}
+	keys, _, err := l.stored(ctx, q, l.changed)
+	if err != nil {
+		return "", err
+	}
+	fresh, err := l.fresh.Match(ctx, q, 2, func(int) bool { return false })
+	if err != nil {
+		return "", err
+	}
+	for _, i := range fresh {
+		keys = append(keys, l.steps[i].key)
+	}
+	switch len(keys) {
+	case 0:
+		return "", fhir.E(op, fhir.Precondition, "", "a conditional reference matches no resource")
+	case 1:
+		l.found[text] = keys[0].String()
+		return l.found[text], nil
+	}
+	return "", fhir.E(op, fhir.MultipleMatch, "", "a conditional reference matches more than one resource")
+}

@@ -1,0 +1,273 @@
+package bundle
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"galen/fhir"
+	"galen/fhir/etag"
+	"galen/fhir/jsontree"
+	"galen/fhir/rest"
+	"galen/fhir/rest/entry"
+	"galen/fhir/rest/pending"
+	"galen/fhir/search"
+	"galen/policies"
+	"galen/policies/audit"
+	"galen/store"
+)
+
+// transaction performs entries that write, all or none: identities first, then
+// links, then one commit (https://hl7.org/fhir/R4/http.html#trules). One entry of
+// a batch is a transaction of one, without links.
+type transaction struct {
+	*performance
+	steps  []step // in the order of processing
+	linked bool   // links between entries are resolved
+
+	// What one attempt knows.
+	taken   map[fhir.Key]int  // the identities of the steps, by their positions
+	changed map[fhir.Key]int  // those that will not be what they are now
+	fresh   *pending.Set      // what the steps write, by their positions
+	found   map[string]string // conditional references that were resolved
+}
+
+// step is an entry on its way.
+type step struct {
+	*entry.Entry
+	act     *rest.Act
+	sent    fhir.Resource // none for a DELETE
+	where   *search.Query // the criteria of a conditional interaction, else nil
+	ifMatch int64         // the client's condition, as etag.Match reads it
+	newID   string        // what it gets if it is created
+
+	key    fhir.Key
+	idle   bool // there is nothing to write: ifNoneExist or a DELETE found so
+	own    bool // change.IfMatch is what the server read: if it fails, read again
+	change store.Change
+	done   rest.Outcome
+}
+
+// interactions that write, as policies and audit know them.
+var interactions = map[string]struct {
+	kind   audit.Kind
+	action policies.Action
+}{
+	http.MethodPost:   {audit.Create, policies.Create},
+	http.MethodPut:    {audit.Update, policies.Update},
+	http.MethodDelete: {audit.Delete, policies.Delete},
+}
+
+// transaction performs the writes and then the reads, which see what was
+// written.
+func (p *performance) transaction(ctx context.Context) error {
+	t := &transaction{performance: p, linked: true}
+	err := t.begin(ctx)
+	if err == nil {
+		err = t.perform(ctx)
+	}
+	if err = t.end(ctx, err); err != nil {
+		return err
+	}
+	for i := range t.steps {
+		st := &t.steps[i]
+		p.answers[st.Index] = p.written(st.Entry, st.done)
+	}
+	for i := range p.entries {
+		if e := &p.entries[i]; !e.Writes() {
+			p.answers[i] = p.read(ctx, e)
+		}
+	}
+	return nil
+}
+
+// begin decides on every entry before anything is done.
+func (t *transaction) begin(ctx context.Context) error {
+	for i := range t.entries {
+		e := &t.entries[i]
+		err := e.Err
+		switch {
+		case err != nil:
+		case e.Writes():
+			err = t.add(ctx, e)
+		default:
+			err = t.readable(ctx, e)
+		}
+		if err != nil {
+			return e.Place(err)
+		}
+	}
+	slices.SortStableFunc(t.steps, func(a, b step) int { return cmp.Compare(a.Phase(), b.Phase()) })
+	return nil
+}
+
+// readable refuses a transaction for a read that the caller may not make, before
+// anything is written.
+func (t *transaction) readable(ctx context.Context, e *entry.Entry) error {
+	key := e.Key()
+	if !t.Defs.IsResource(key.Type) {
+		return nil // metadata, system search and history; else the read fails by itself
+	}
+	action := policies.Read
+	if key.ID == "" {
+		action = policies.Search
+	}
+	if t.Policies.Decide(ctx, t.caller.Principal, policies.Request{Action: action, Type: key.Type}).Allow {
+		return nil
+	}
+	_, err := t.Begin(ctx, t.caller, audit.Read, action, key) // puts the refusal on record
+	return err
+}
+
+// add decides on an entry and reads what it asks.
+func (t *transaction) add(ctx context.Context, e *entry.Entry) (err error) {
+	is, ok := interactions[e.Method]
+	if !ok {
+		return fhir.E("bundle.add", fhir.NotSupported, e.At("request.method"), "PATCH is not offered in a Bundle")
+	}
+	key := e.Key()
+	st := step{Entry: e}
+	if st.act, err = t.Begin(ctx, t.caller, is.kind, is.action, key); err != nil {
+		return err
+	}
+	defer func() { t.steps = append(t.steps, st) }()
+	if st.ifMatch, err = etag.Match(e.IfMatch); err != nil {
+		return err
+	}
+	if e.Method != http.MethodDelete {
+		if st.sent, err = fhir.Parse(e.Resource.Raw(), jsontree.Limits{Depth: t.Limits.Depth}); err != nil {
+			return err
+		}
+		if st.sent.Type != key.Type {
+			return fhir.E("bundle.add", fhir.Invalid, "resourceType", "the resource's type is not the one of the URL")
+		}
+	}
+	if key.ID != "" && !fhir.ValidID(key.ID) {
+		return fhir.E("bundle.add", fhir.Value, e.At("request.url"), "an id must be 1 to 64 letters, digits, - or .")
+	}
+	criteria := e.Query
+	if e.Method == http.MethodPost {
+		criteria = e.IfNoneExist
+	}
+	if criteria != "" {
+		st.act.Ask(criteria)
+		st.where, err = t.Criteria(ctx, st.act, key.Type, strings.TrimPrefix(criteria, "?"))
+	}
+	return err
+}
+
+// attempts is how often a transaction starts again because another writer
+// changed what it had found. Every time somebody else got through, so this is
+// how many may crowd around the same resources.
+const attempts = 64
+
+// errAgain is why an attempt was given up: not for what the client asked.
+var errAgain = errors.New("another writer came first")
+
+func (t *transaction) perform(ctx context.Context) error {
+	for range attempts {
+		err := t.try(ctx)
+		if !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+	return fhir.E("bundle.perform", fhir.Conflict, "", "other writers changed the same resources every time")
+}
+
+// try makes one attempt.
+func (t *transaction) try(ctx context.Context) error {
+	if err := t.identify(ctx); err != nil {
+		return err
+	}
+	links, err := t.links()
+	if err != nil {
+		return err
+	}
+	var acts []*rest.Act
+	var changes []store.Change
+	var origin []*step
+	for i := range t.steps {
+		st := &t.steps[i]
+		if st.idle {
+			continue
+		}
+		if err := t.prepare(ctx, st, links); err != nil {
+			return st.Place(err)
+		}
+		acts, changes, origin = append(acts, st.act), append(changes, st.change), append(origin, st)
+	}
+	outcomes, err := t.Commit(ctx, acts, changes)
+	if err != nil {
+		return overtaken(err, origin)
+	}
+	for i, st := range origin {
+		st.done = outcomes[i]
+		if st.Method == http.MethodPut && st.done.Key != st.key {
+			return errAgain // alone in its commit, it met what its criteria now match
+		}
+	}
+	for i := range t.steps {
+		if st := &t.steps[i]; st.idle && st.done.Exists() {
+			st.act.Touch(st.done.Record)
+		}
+	}
+	return nil
+}
+
+// overtaken tells a condition of the server's own that no longer held from one
+// of the client's.
+func overtaken(err error, origin []*step) error {
+	var failed *store.ChangeError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	st := origin[failed.Index]
+	var conflict *store.ConflictError
+	if errors.As(err, &conflict) && conflict.Unless || st.own && fhir.KindOf(err) == fhir.Precondition {
+		return errAgain
+	}
+	return st.Place(failed.Err)
+}
+
+// prepare makes the change of a step, its links resolved and the resource valid.
+func (t *transaction) prepare(ctx context.Context, st *step, links linker) error {
+	st.change.Key = st.key
+	switch st.Method {
+	case http.MethodDelete:
+		st.change.Method = store.Delete
+		return nil
+	case http.MethodPost:
+		st.change.Method = store.Post
+	default:
+		st.change.Method = store.Put
+		if st.where == nil && st.sent.ID != st.key.ID {
+			return fhir.E("bundle.prepare", fhir.Invalid, st.key.Type+".id", "the resource's id is not the one of the URL")
+		}
+	}
+	body := st.sent.Bytes()
+	if t.linked {
+		var err error
+		if body, err = links.resolve(ctx, st); err != nil {
+			return err
+		}
+	}
+	if bytes.Equal(body, st.change.Resource.Bytes()) {
+		return nil // checked in an attempt before
+	}
+	var err error
+	st.change.Resource, err = t.Check(body, st.key.Type)
+	return err
+}
+
+// end puts every step on record.
+func (t *transaction) end(ctx context.Context, err error) error {
+	acts := make([]*rest.Act, len(t.steps))
+	for i := range t.steps {
+		acts[i] = t.steps[i].act
+	}
+	return t.Record(ctx, acts, err)
+}
