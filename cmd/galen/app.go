@@ -18,6 +18,7 @@ import (
 	"galen/cds/feature"
 	"galen/fhir/path"
 	"galen/fhir/rest"
+	"galen/fhir/rest/integrity"
 	"galen/fhir/search/index"
 	"galen/fhir/search/parse"
 	"galen/fhir/spec"
@@ -42,6 +43,8 @@ type options struct {
 	baseURL string // without /fhir and without a slash at its end; "" for none
 	library string // ONNX Runtime
 	level   string // of validation on write; "" is base
+	entries int64  // of a batch or transaction at most; 0 is 20,000
+	whole   bool   // references between resources are kept whole
 }
 
 func commonFlags() []cli.Flag {
@@ -50,12 +53,20 @@ func commonFlags() []cli.Flag {
 		text("models", "", "directory of further models"),
 		text("base-url", "", "absolute URL of the server as clients see it, without /fhir"),
 		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets)"),
+		&cli.Int64Flag{Name: "max-entries", Value: maxEntries, Usage: "entries of a batch or transaction at most", Sources: env("max-entries")},
+		&cli.BoolFlag{Name: "referential-integrity", Usage: "refuse references to what is not there and deletes of what is referred to", Sources: env("referential-integrity")},
 		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
 	}
 }
 
+// maxEntries is the default of --max-entries.
+const maxEntries = 20_000
+
 func optionsOf(c *cli.Command) options {
-	return options{c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation")}
+	return options{
+		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
+		c.Int64("max-entries"), c.Bool("referential-integrity"),
+	}
 }
 
 // auditDir is where the audit log lies in the data directory.
@@ -158,10 +169,15 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
+	var guard *integrity.Guard
+	if o.whole {
+		guard = integrity.New(t.defs, a.store)
+	}
 	a.rest = rest.New(rest.Config{
 		Defs: t.defs, Parser: t.parser, Validator: validator, Store: a.store, Audits: audits, Index: t.index,
 		Policies: engine, Audit: log, Now: time.Now, Started: time.Now(), Version: version,
-		Limits: rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
+		Limits:    rest.Limits{Page: 20, MaxPage: 1000, Entries: int(cmp.Or(o.entries, maxEntries)), Depth: 100},
+		Integrity: guard,
 	})
 	return a, a.openHooks(ctx, o, t, engine, log)
 }

@@ -12,6 +12,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/rest/bundle"
 	"galen/server"
 	"galen/server/auth"
 )
@@ -344,4 +345,24 @@ func TestTransaction(t *testing.T) {
 		t.Errorf("%s observations of the patient", total)
 	}
 	g.want(400, "POST", "/fhir", admin, strings.Replace(good, `"reference":"urn:uuid:1f2a"`, `"reference":"urn:uuid:9"`, 1))
+}
+
+// --max-entries and --referential-integrity reach the service.
+func TestBundleOptions(t *testing.T) {
+	a, err := open(t.Context(), options{data: t.TempDir(), store: "sqlite", entries: 1, whole: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	const entry = `{"resource":{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"Patient/none"}},"request":{"method":"POST","url":"Observation"}}`
+	for body, want := range map[string]fhir.Kind{entry: fhir.Unprocessable, entry + "," + entry: fhir.TooLong} {
+		body = `{"resourceType":"Bundle","type":"transaction","entry":[` + body + `]}`
+		if _, err := bundle.Perform(t.Context(), a.rest, importCaller, bundle.In{Body: []byte(body)}); fhir.KindOf(err) != want {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/rest/integrity"
 	"galen/fhir/search"
 	"galen/fhir/search/parse"
 	"galen/fhir/spec"
@@ -59,6 +60,9 @@ type Config struct {
 	Started   time.Time // date of the CapabilityStatement
 	Version   string    // of the software
 	Limits    Limits
+	// Integrity refuses references to what is not there and deletes of what is
+	// referred to; nil lets both pass.
+	Integrity *integrity.Guard
 }
 
 // Limits bounds what one call may ask for.

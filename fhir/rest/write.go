@@ -19,12 +19,17 @@ func (s *Service) write(ctx context.Context, a *act, change store.Change) (Outco
 }
 
 // commit writes all changes or none; acts and changes correspond by position.
-func (s *Service) commit(ctx context.Context, _ Caller, acts []*act, changes []store.Change) ([]Outcome, error) {
+func (s *Service) commit(ctx context.Context, c Caller, acts []*act, changes []store.Change) ([]Outcome, error) {
 	for i := range changes {
 		if err := s.mayWrite(ctx, acts[i], &changes[i]); err != nil {
 			return nil, &store.ChangeError{Index: i, Err: err}
 		}
 	}
+	release, err := s.Integrity.Hold(ctx, c.Base+"/", changes)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	results, err := s.Store.Commit(ctx, changes)
 	if err != nil {
 		return nil, err
