@@ -53,6 +53,10 @@ type Log struct {
 	marks    []mark // places to start reading from, in order
 
 	durable atomic.Pointer[position]
+
+	wake    chan struct{} // something was submitted
+	stop    chan struct{} // closed by Close
+	stopped chan struct{} // closed when nothing is flushed in the background any more
 }
 
 // batch is what one flush makes durable.
@@ -106,10 +110,14 @@ func Open(dir string, opt Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, opt: opt, lock: lock, crc: castagnoli(), baton: make(chan struct{}, 1)}
+	l := &Log{
+		dir: dir, opt: opt, lock: lock, crc: castagnoli(), baton: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
 	if err := l.load(); err != nil {
 		return nil, errors.Join(fault("audit.Open", err), lock.Close())
 	}
+	go l.flushSubmitted()
 	return l, nil
 }
 
@@ -343,6 +351,7 @@ func (l *Log) mark(seq uint64, offset int64) {
 // Close flushes what is waiting and gives the directory back. Later calls of
 // Append fail with Kind Unavailable.
 func (l *Log) Close() error {
+	defer func() { <-l.stopped }()
 	l.baton <- struct{}{}
 	defer func() { <-l.baton }()
 	l.mu.Lock()
@@ -351,6 +360,7 @@ func (l *Log) Close() error {
 	if closed {
 		return nil
 	}
+	close(l.stop)
 	l.flush()
 	l.mu.Lock()
 	failed := l.err
