@@ -23,7 +23,7 @@ func BenchmarkDecideUncached(b *testing.B) {
 		"denied":    {Roles: []string{"ehr"}},
 	} {
 		b.Run(name, func(b *testing.B) {
-			k := s.keyOf(defs, &p, Request{Action: Read, Type: "Observation"})
+			k := s.keyOf(defs, &p, Request{Action: Read, Type: "Observation"}, e.facts(&p))
 			for b.Loop() {
 				if v := s.decide(k); v.reason == Failed {
 					b.Fatal(v)

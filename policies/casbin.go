@@ -22,24 +22,31 @@ type rules struct {
 	orgs      map[string]bool
 	purposes  map[string]bool
 	enforcers map[Action]*casbin.Enforcer
-	narrows   map[string]bool // rule id → covers only the compartment
+	narrows   map[string]string // rule id → its condition, if that narrows
+	needed    facts             // what some condition asks for
+	timed     bool              // some condition asks for the time
 	cache     cache
 }
 
 // verdict is what the role policy says, before any limit to a patient.
 type verdict struct {
-	allow, narrows bool
-	rule           string
-	reason         Reason
-	missing        string
+	allow    bool
+	narrows  []string // conditions of which one must hold for a resource; nil for all resources
+	rule     string
+	reason   Reason
+	missing  string
+	withheld []string // security labels that are kept from the principal
 }
+
+// onlyOwn reports whether the verdict covers only the token's patient.
+func (v *verdict) onlyOwn() bool { return len(v.narrows) == 1 && v.narrows[0] == ownCompartment }
 
 // compile makes rules of a revision and tries them.
 func compile(rev Revision, doc *document) (*rules, error) {
 	s := &rules{
 		document: doc, digest: rev.Digest(),
 		roleBits: map[string]uint64{}, orgs: map[string]bool{}, purposes: map[string]bool{},
-		enforcers: map[Action]*casbin.Enforcer{}, narrows: map[string]bool{},
+		enforcers: map[Action]*casbin.Enforcer{}, narrows: map[string]string{},
 	}
 	for i, role := range doc.roles() {
 		s.roleBits[role] = 1 << i
@@ -49,11 +56,20 @@ func compile(rev Revision, doc *document) (*rules, error) {
 	}
 	for _, row := range doc.rows {
 		c, _ := lookupCondition(row.Condition)
-		s.narrows[row.ID] = c.narrows
+		if c.narrows {
+			s.narrows[row.ID] = row.Condition
+		}
+		s.needed |= c.needs
 		for _, p := range row.Purposes {
 			s.purposes[p] = true
 		}
 	}
+	for _, c := range doc.clearances {
+		for _, p := range c.purposes {
+			s.purposes[p] = true
+		}
+	}
+	s.timed = s.needed&officeHours != 0
 	for _, action := range Actions() {
 		if err := s.addEnforcer(action, rev.Model); err != nil {
 			return nil, modelError(err)
@@ -83,7 +99,7 @@ func (s *rules) addEnforcer(action Action, text string) error {
 	for _, row := range s.rows {
 		switch {
 		case !slices.Contains(row.Actions, action):
-		case s.narrows[row.ID]:
+		case s.narrows[row.ID] != "":
 			narrow = append(narrow, row.tuple(action))
 		default:
 			wide = append(wide, row.tuple(action))
@@ -97,12 +113,12 @@ func (s *rules) addEnforcer(action Action, text string) error {
 		return err
 	}
 	e.AddFunction("purpose", func(args ...any) (any, error) {
-		f, of := args[0].(*facts), args[1].(string)
-		return purposeHolds(f, of), nil
+		a, of := args[0].(*asked), args[1].(string)
+		return purposeHolds(a.purpose, of), nil
 	})
 	e.AddFunction("cond", func(args ...any) (any, error) {
 		c, ok := lookupCondition(args[0].(string))
-		return ok && c.holds(args[1].(*facts)), nil
+		return ok && c.holds(args[1].(*asked).facts), nil
 	})
 	if _, err := e.AddPolicies(append(wide, narrow...)); err != nil {
 		return err
@@ -147,15 +163,15 @@ func (r Row) tuple(action Action) []string {
 }
 
 // purposeHolds reports whether a stated purpose is in a list joined by |.
-func purposeHolds(f *facts, list string) bool {
+func purposeHolds(purpose, list string) bool {
 	if list == "*" {
 		return true
 	}
-	if f.purpose == "" {
+	if purpose == "" {
 		return false
 	}
 	for p := range strings.SplitSeq(list, "|") {
-		if p == f.purpose {
+		if p == purpose {
 			return true
 		}
 	}
@@ -166,12 +182,12 @@ func purposeHolds(f *facts, list string) bool {
 const idField, effectField = 7, 6
 
 // enforce asks for one role. Rule is "" on default deny.
-func (s *rules) enforce(role string, k key, f *facts) (allow bool, rule string, err error) {
+func (s *rules) enforce(role string, k key, a *asked) (allow bool, rule string, err error) {
 	e, ok := s.enforcers[k.action]
 	if !ok {
 		return false, "", nil
 	}
-	allow, hit, err := e.EnforceEx(role, k.org, k.typ, string(k.action), f)
+	allow, hit, err := e.EnforceEx(role, k.org, k.typ, string(k.action), a)
 	if err != nil || len(hit) <= idField {
 		return false, "", err
 	}
@@ -179,29 +195,47 @@ func (s *rules) enforce(role string, k key, f *facts) (allow bool, rule string, 
 }
 
 // decide asks for every role of the principal. A deny for one wins; among the
-// allows one that covers everything wins over a compartment.
+// allows one that covers everything wins, and those that narrow add up.
 func (s *rules) decide(k key) verdict {
-	f := &facts{purpose: k.purpose, own: k.own}
+	a := &asked{k.purpose, k.facts}
 	v := verdict{reason: NoRule}
 	for _, role := range s.roles() {
 		if k.roles&s.roleBits[role] == 0 {
 			continue
 		}
-		allow, rule, err := s.enforce(role, k, f)
+		allow, rule, err := s.enforce(role, k, a)
 		switch {
 		case err != nil:
 			return verdict{reason: Failed}
 		case rule == "":
 		case !allow:
 			return verdict{rule: rule, reason: DenyRule, missing: "no rule that denies (" + rule + ")"}
-		case !v.allow || (v.narrows && !s.narrows[rule]):
-			v = verdict{allow: true, narrows: s.narrows[rule], rule: rule, reason: Permitted}
+		default:
+			v.add(rule, s.narrows[rule])
 		}
 	}
 	if !v.allow {
-		v.missing = s.nearest(k, f)
+		v.missing = s.nearest(k)
 	}
 	return v
+}
+
+// add counts a rule that allows, "" being its condition if that narrows nothing.
+func (v *verdict) add(rule, narrows string) {
+	wide := v.allow && v.narrows == nil
+	switch {
+	case wide:
+	case narrows == "":
+		v.rule, v.narrows = rule, nil
+	default:
+		if !v.allow {
+			v.rule = rule
+		}
+		if !slices.Contains(v.narrows, narrows) {
+			v.narrows = append(v.narrows, narrows)
+		}
+	}
+	v.allow, v.reason = true, Permitted
 }
 
 // try runs every rule once, since Casbin finds faults only when it meets them,
@@ -216,8 +250,8 @@ func (s *rules) try() error {
 		slices.Sort(types)
 		for _, name := range slices.Compact(types) {
 			for _, role := range []string{stranger, "", "*"} {
-				for _, own := range []bool{false, true} {
-					allow, _, err := s.enforce(role, key{action: action, typ: name, own: own}, &facts{own: own})
+				for _, f := range []facts{0, ^facts(0)} {
+					allow, _, err := s.enforce(role, key{action: action, typ: name}, &asked{facts: f})
 					if err != nil {
 						return modelError(err)
 					}
@@ -228,7 +262,7 @@ func (s *rules) try() error {
 			}
 		}
 		for role := range s.roleBits {
-			if _, _, err := s.enforce(role, key{action: action, typ: "Patient"}, &facts{}); err != nil {
+			if _, _, err := s.enforce(role, key{action: action, typ: "Patient"}, &asked{}); err != nil {
 				return modelError(err)
 			}
 		}

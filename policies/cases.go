@@ -122,7 +122,7 @@ func (e *Engine) checkOne(ctx context.Context, c Case, r Request) string {
 	p := c.Who.Principal()
 	d := e.Decide(ctx, p, r)
 	only := ""
-	if d.Filter != nil {
+	if d.Own {
 		only = p.OwnKey().String()
 	}
 	switch {

@@ -1,6 +1,8 @@
 package policies
 
 import (
+	"slices"
+
 	"galen/fhir"
 	"galen/fhir/search"
 	"galen/fhir/spec"
@@ -55,19 +57,22 @@ func newLimits(defs *spec.Definitions) limits {
 	return all
 }
 
-// filter is the condition that a resource of the type belongs to the patient;
-// not ok means that nothing of the type may be seen.
-func (l limits) filter(resourceType, patient string) (search.Expr, bool) {
+// filter is the condition that a resource of the type belongs to one of the
+// patients; not ok means that nothing of the type may be seen.
+func (l limits) filter(resourceType string, patients ...string) (search.Expr, bool) {
 	how, ok := l[resourceType]
 	switch {
-	case !ok || !fhir.ValidID(patient):
+	case !ok || len(patients) == 0 || slices.ContainsFunc(patients, func(p string) bool { return !fhir.ValidID(p) }):
 		return nil, false
 	case how.open:
 		return nil, true
 	case how.self:
-		return search.HasID{IDs: []string{patient}}, true
+		return search.HasID{IDs: patients}, true
 	}
-	test := []search.Test{search.ReferenceTest{Key: fhir.Key{Type: "Patient", ID: patient}}}
+	test := make([]search.Test, len(patients))
+	for i, p := range patients {
+		test[i] = search.ReferenceTest{Key: fhir.Key{Type: "Patient", ID: p}}
+	}
 	links := make(search.Any, 0, len(how.params)+1)
 	for _, p := range how.params {
 		links = append(links, search.Where{Param: p, Any: test})

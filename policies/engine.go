@@ -3,7 +3,6 @@ package policies
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -15,22 +14,34 @@ import (
 type Engine struct {
 	defs   *spec.Definitions
 	limits limits
+	layers Layers
 	active atomic.Pointer[rules]
+	cache  granularCache
 }
 
-// New makes an Engine with that revision. A revision that is malformed, that
-// Casbin cannot run or that lets an unknown role in is refused with an
-// *fhir.Error of Kind Invalid whose At names the file and line.
+// New makes an Engine with that revision and no Layers; the errors are those of
+// NewLayered.
 func New(rev Revision, defs *spec.Definitions) (*Engine, error) {
-	e := &Engine{defs: defs, limits: newLimits(defs)}
+	return NewLayered(rev, defs, Layers{})
+}
+
+// NewLayered makes an Engine with that revision. A revision that is malformed,
+// that Casbin cannot run or that lets an unknown role in is refused with an
+// *fhir.Error of Kind Invalid whose At names the file and line.
+func NewLayered(rev Revision, defs *spec.Definitions, layers Layers) (*Engine, error) {
+	e := &Engine{defs: defs, limits: newLimits(defs), layers: layers}
 	if err := e.Activate(rev); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
+// Try makes an Engine with another revision and the same Layers, to see what it
+// would decide; the errors are those of NewLayered.
+func (e *Engine) Try(rev Revision) (*Engine, error) { return NewLayered(rev, e.defs, e.layers) }
+
 // Activate replaces the revision for every decision from now on. If it fails,
-// the one before stays; the errors are those of New.
+// the one before stays; the errors are those of NewLayered.
 func (e *Engine) Activate(rev Revision) error {
 	doc, err := parsePolicy(rev.Policy, e.defs)
 	if err != nil {
@@ -50,31 +61,71 @@ func (e *Engine) Revision() string { return e.active.Load().digest }
 // Rows are the rules of the active revision in their order; not to be changed.
 func (e *Engine) Rows() []Row { return e.active.Load().rows }
 
+// Roles are the names of the roles that the active revision knows, sorted.
+func (e *Engine) Roles() []string { return e.active.Load().roles() }
+
 // Decide says whether the principal may do what it asks, and on which rows. It
 // never fails: whatever goes wrong is a denial.
-func (e *Engine) Decide(_ context.Context, p Principal, r Request) Decision {
+func (e *Engine) Decide(ctx context.Context, p Principal, r Request) Decision {
+	d, l := e.decide(ctx, &p, r)
+	if d.Allow {
+		d.Filter = l.filter()
+	}
+	return d
+}
+
+// Explain is Decide with what each layer limits the request to.
+func (e *Engine) Explain(ctx context.Context, p Principal, r Request) (Decision, Limits) {
+	d, l := e.decide(ctx, &p, r)
+	if d.Allow {
+		d.Filter = l.filter()
+	}
+	return d, l
+}
+
+func (e *Engine) decide(ctx context.Context, p *Principal, r Request) (Decision, Limits) {
 	s := e.active.Load()
-	d := Decision{Revision: s.digest}
-	limited, reason, missing := scopeGate(&p, r)
+	d, l := Decision{Revision: s.digest}, Limits{}
+	limit, own, reason, missing := e.scopes(p, r)
 	if reason != "" {
 		d.Reason, d.Missing = reason, missing
-		return d
+		return d, l
 	}
-	v := s.verdict(s.keyOf(e.defs, &p, r))
+	v := s.verdict(s.keyOf(e.defs, p, r, e.facts(p)))
 	d.Rule, d.Reason, d.Missing = v.rule, v.reason, v.missing
 	if !v.allow {
-		return d
+		return d, l
 	}
-	if r.Action.Interaction() && (limited || v.narrows) {
-		filter, ok := e.limits.filter(r.Type, p.Patient)
-		if !ok {
-			d.Rule, d.Reason, d.Missing = "", NoCompartment, "a request that is not limited to one patient"
-			return d
-		}
-		d.Filter = filter
+	l.Scope = limit
+	if r.Action.Interaction() {
+		d.Own = own && limit != nil || v.onlyOwn()
+		reason, missing = e.limit(ctx, p, r, v, &l)
+	} else {
+		reason, missing = e.about(p, r)
+	}
+	if reason != "" {
+		d.Rule, d.Reason, d.Missing = "", reason, missing
+		return d, l
 	}
 	d.Allow = true
-	return d
+	return d, l
+}
+
+// about is what limits an action that is no interaction but concerns a patient:
+// a token of one patient is for that one, and a patient may keep the record from
+// the principal, but not from an emergency.
+func (e *Engine) about(p *Principal, r Request) (Reason, string) {
+	switch {
+	case r.Patient == "":
+		return "", ""
+	case p.patientOnly() && p.Patient != r.Patient:
+		return NoCompartment, "a token for that patient"
+	case e.layers.Consents == nil || !e.layers.Consents.Refuses(p, r.Patient):
+		return "", ""
+	case e.layers.Emergencies != nil && slices.Contains(e.layers.Emergencies.Active(p.Subject), r.Patient):
+		return "", ""
+	}
+	return NoConsent, "the patient's consent"
 }
 
 // key is all that a verdict depends on. What no rule names is left out of it, so
@@ -83,11 +134,11 @@ type key struct {
 	roles             uint64 // bits as in rules.roleBits
 	action            Action
 	typ, org, purpose string
-	own               bool
+	facts             facts
 }
 
-func (s *rules) keyOf(defs *spec.Definitions, p *Principal, r Request) key {
-	k := key{action: r.Action, typ: r.Type, own: ownPatient(p)}
+func (s *rules) keyOf(defs *spec.Definitions, p *Principal, r Request, f facts) key {
+	k := key{action: r.Action, typ: r.Type, facts: f & s.needed}
 	for _, role := range p.Roles {
 		k.roles |= s.roleBits[role]
 	}
@@ -122,6 +173,9 @@ func (s *rules) verdict(k key) verdict {
 	if v.reason == Failed {
 		return v
 	}
+	if v.allow && k.action.Interaction() {
+		v.withheld = s.withheld(k)
+	}
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
 	if s.cache.seen == nil || len(s.cache.seen) >= maxCached {
@@ -131,66 +185,33 @@ func (s *rules) verdict(k key) verdict {
 	return v
 }
 
-// nearest explains a default deny: what the request lacks for the allow that it
-// comes closest to. Casbin cannot say that, so the rules are compared here.
-func (s *rules) nearest(k key, f *facts) string {
-	best, text := 1<<30, "a rule"
-	for _, row := range s.rows {
-		if row.Deny {
-			continue
-		}
-		if cost, missing := s.miss(row, k, f, best); cost < best {
-			best, text = cost, missing+" ("+row.ID+")"
-		}
-	}
-	return text
-}
-
-// miss is how far a request is from a rule, and what it lacks; once that is not
-// below the best so far, the rest does not matter. Another purpose or condition
-// is nearer than another role, and that nearer than another action or type.
-func (s *rules) miss(row Row, k key, f *facts, best int) (cost int, missing string) {
-	lack := func(lacks bool, price int, what, name string) {
-		if !lacks || cost >= best {
-			return
-		}
-		if cost += price; cost < best {
-			missing = strings.TrimPrefix(missing+", "+what+name, ", ")
-		}
-	}
-	c, _ := lookupCondition(row.Condition)
-	lack(!slices.Contains(row.Actions, k.action), 16, "action ", string(row.Actions[0]))
-	lack(row.Type != "*" && !slices.Contains(s.typesOf(row.Type), k.typ), 16, "type ", row.Type)
-	lack(!s.plays(row.Role, k), 4, "role ", row.Role)
-	lack(row.Org != "*" && row.Org != k.org, 2, "organization ", row.Org)
-	if row.Purposes != nil {
-		lack(!slices.Contains(row.Purposes, f.purpose), 1, "purpose ", row.Purposes[0])
-	}
-	lack(!c.holds(f), 1, c.missing, "")
-	return cost, missing
-}
-
-// plays reports whether one of the principal's roles is the role or inherits it.
-func (s *rules) plays(role string, k key) bool {
-	return s.playsWithin(role, k, len(s.inherits))
-}
-
-func (s *rules) playsWithin(role string, k key, depth int) bool {
-	if role == "*" || k.roles&s.roleBits[role] != 0 {
-		return true
-	}
-	for _, i := range s.inherits {
-		if depth > 0 && i.parent == role && (i.org == "*" || i.org == k.org) && s.playsWithin(i.role, k, depth-1) {
-			return true
-		}
-	}
-	return false
-}
-
 // OwnKey is the key of the principal's patient, the zero Key if it has none.
 func (p Principal) OwnKey() fhir.Key {
-	if !ownPatient(&p) {
+	if !fhir.ValidID(p.Patient) {
 		return fhir.Key{}
 	}
 	return fhir.Key{Type: "Patient", ID: p.Patient}
+}
+
+// patientOnly reports whether the token is for one patient's data: all its
+// scopes for FHIR resources are patient/ scopes, or it is a patient's own.
+func (p *Principal) patientOnly() bool {
+	patient, other := false, false
+	for _, s := range p.Scopes {
+		patient = patient || s.Level == "patient"
+		other = other || s.Level == "user" || s.Level == "system"
+	}
+	return patient && !other || p.Is(p.Patient)
+}
+
+// Is reports whether the principal is that patient: by fhirUser, or, without
+// one, by the role of a patient.
+func (p *Principal) Is(patient string) bool {
+	if patient == "" {
+		return false
+	}
+	if p.FHIRUser != "" {
+		return p.FHIRUser == "Patient/"+patient
+	}
+	return p.Patient == patient && len(p.Roles) == 1 && p.Roles[0] == "patient"
 }

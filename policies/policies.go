@@ -1,6 +1,7 @@
 // Package policies decides who may do what: SMART scopes, then the role policy
 // (model.conf and policy.csv beside this file, run by Casbin), then the limit to
-// one patient. Every layer must permit.
+// a patient or those whom the user cares for, then the patient's consent, then
+// security labels. Every layer must permit.
 //
 // It promises: deny beats allow, an unknown role or an empty policy gets nothing,
 // a malformed policy is refused with its line before it is used, and a Decision
@@ -8,7 +9,8 @@
 // Decision as a search expression, so that the store filters and no handler can
 // forget it.
 //
-// It does not check tokens (server/auth) and records nothing (policies/audit).
+// It does not check tokens (server/auth), read consents (policies/consent) or
+// record anything (policies/audit).
 package policies
 
 import (
@@ -33,6 +35,7 @@ type Principal struct {
 	FHIRUser string // "Practitioner/1"
 	Purpose  string // v3-ActReason code; "" matches only rules for any purpose
 	TokenID  string // jti of the token, never the token
+	MFA      bool   // the user signed in with more than one factor (amr of the token)
 }
 
 // Action is what is asked for, in the words of policy.csv.
@@ -62,6 +65,9 @@ const (
 	AuditVerify Action = "audit:verify"
 	AuditExport Action = "audit:export"
 
+	BreakGlass       Action = "break-glass"        // open an emergency access to one patient
+	BreakGlassReview Action = "break-glass:review" // list them and sign them off
+
 	ModelRead    Action = "model:read" // Request.Type is the model's name
 	ModelPromote Action = "model:promote"
 	ModelRetire  Action = "model:retire"
@@ -73,7 +79,7 @@ func Actions() []Action {
 	return []Action{
 		Read, Search, Create, Update, Delete, Invoke, Feedback,
 		PolicyRead, PolicyPropose, PolicyApprove, PolicyActivate, PolicySimulate,
-		AuditRead, AuditVerify, AuditExport, ModelRead, ModelPromote, ModelRetire, ModelInfer,
+		AuditRead, AuditVerify, AuditExport, BreakGlass, BreakGlassReview, ModelRead, ModelPromote, ModelRetire, ModelInfer,
 	}
 }
 
@@ -95,6 +101,9 @@ type Request struct {
 	Action Action
 	Type   string // resource type, service id or model name; "" for all resource types at once
 	ID     string // logical id, "" if there is none; only for the record, a Filter decides on rows
+	// Patient is the logical id of whom an action is about that is no
+	// interaction, such as Invoke; "" if that is unknown.
+	Patient string
 }
 
 // Decision answers a Request.
@@ -106,8 +115,11 @@ type Decision struct {
 	// Filter limits an allowed request to some rows; nil means all. It must be
 	// and-ed to every query of the type, hold for every resource that is read,
 	// and for every write both for what is there and for what is to be stored.
-	// What it hides must look absent.
+	// What it hides must look absent. It speaks of one resource, without chains. A
+	// request across types (Type "") must also ask for each type it meets.
 	Filter search.Expr
+	// Own means that the Filter covers only what belongs to the token's patient.
+	Own    bool
 	Reason Reason
 	// Missing is the nearest miss of a denial, "purpose HRESCH (researcher-data)".
 	// It is for explaining and the audit, not for the client.
@@ -128,5 +140,7 @@ const (
 	NoRule          Reason = "policy"         // no rule allows it
 	DenyRule        Reason = "policy-deny"    // a rule denies it
 	NoCompartment   Reason = "compartment"    // the type cannot be limited to the patient
+	NoConsent       Reason = "consent"        // the patient withholds it
+	NoLabel         Reason = "label"          // a security label keeps it from the principal
 	Failed          Reason = "error"          // the engine failed; fail closed
 )

@@ -11,7 +11,9 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/search"
+	"galen/fhir/search/parse"
 	"galen/fhir/spec"
+	"galen/fhir/ucum"
 	"galen/policies"
 )
 
@@ -28,7 +30,20 @@ func definitions(t testing.TB) *spec.Definitions {
 
 func shipped(t testing.TB) *policies.Engine {
 	t.Helper()
-	e, err := policies.New(policies.Shipped(), definitions(t))
+	return layered(t, policies.Shipped().Policy, policies.Layers{})
+}
+
+// layered is an engine that reads granular scopes.
+func layered(t testing.TB, policy string, l policies.Layers) *policies.Engine {
+	t.Helper()
+	units, err := ucum.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Criteria = parse.New(definitions(t), units, parse.Options{})
+	rev := policies.Shipped()
+	rev.Policy = policy
+	e, err := policies.NewLayered(rev, definitions(t), l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +177,11 @@ func TestMalformedPolicyIsRefused(t *testing.T) {
 		"narrowed Group":        {"p, a, *, Group, read, *, own-compartment, allow, x", "Group"},
 		"type for policy:read":  {"p, a, *, Patient, policy:read, *, always, allow, x", "no types"},
 		"group for a service":   {"t, grp, Patient\np, a, *, grp, invoke, *, always, allow, x", "service"},
+		"small label":           {"l, r, a, *, x", "capitals"},
+		"label for ROLE":        {"l, R, A, *, x", "lower case"},
+		"label, no purpose":     {"l, R, a, FUN, x", "purpose"},
+		"label, same id":        {"l, R, a, *, yes", "twice"},
+		"care of everything":    {"p, a, *, *, read, *, care-team, allow, x", "compartment"},
 		"group twice":           {"t, grp, Patient\nt, grp, Patient", "twice"},
 		"group of unknown":      {"t, grp, Patient|later", "member"},
 		"inherits from nowhere": {"g, a, nobody, *", "no rules"},

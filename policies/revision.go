@@ -70,10 +70,11 @@ type inherit struct {
 
 // document is a parsed policy.csv.
 type document struct {
-	rows     []Row
-	inherits []inherit
-	groups   map[string][]string // group → resource types, sorted
-	defs     *spec.Definitions
+	rows       []Row
+	inherits   []inherit
+	groups     map[string][]string // group → resource types, sorted
+	clearances []clearance
+	defs       *spec.Definitions
 }
 
 const maxRows = 200 // Casbin's cost is linear in rows; see docs/design.md
@@ -116,16 +117,18 @@ func refuse(line int, reason string) error {
 
 // add takes one line and returns why it is refused, "" if it is not.
 func (d *document) add(f []string, line int) string {
-	width := map[string]int{"p": 9, "g": 4, "t": 3}[f[0]]
+	width := map[string]int{"p": 9, "g": 4, "t": 3, "l": 5}[f[0]]
 	switch {
 	case width == 0:
-		return "a line begins with p, g or t"
+		return "a line begins with p, g, t or l"
 	case len(f) != width:
 		return fmt.Sprintf("a %s line has %d fields, not %d", f[0], width, len(f))
 	case slices.Contains(f, ""):
 		return "a field is empty"
 	}
 	switch f[0] {
+	case "l":
+		return d.addClearance(f[1:])
 	case "t":
 		return d.addGroup(f[1], strings.Split(f[2], "|"))
 	case "g":
@@ -189,10 +192,10 @@ func (d *document) addRow(f []string, line int) string {
 	case f[6] != "allow" && f[6] != "deny":
 		return "the effect is allow or deny"
 	case row.Deny && c.narrows:
-		return "a deny cannot be limited to a compartment"
+		return "a deny cannot be limited to a compartment or the like"
 	case !namePattern.MatchString(row.ID):
 		return "an id is lower case"
-	case slices.ContainsFunc(d.rows, func(o Row) bool { return o.ID == row.ID }):
+	case d.used(row.ID):
 		return "the id is used twice"
 	case c.narrows:
 		if reason := d.limitable(row); reason != "" {
@@ -226,6 +229,9 @@ func (d *document) typeFits(name string, a Action) string {
 
 // limitable says why a rule's types cannot be limited to a patient.
 func (d *document) limitable(row Row) string {
+	if row.Condition == notRestricted {
+		return ""
+	}
 	limits := newLimits(d.defs)
 	for _, name := range d.typesOf(row.Type) {
 		if _, ok := limits[name]; !ok {
@@ -233,7 +239,7 @@ func (d *document) limitable(row Row) string {
 		}
 	}
 	if row.Type == "*" || slices.ContainsFunc(row.Actions, func(a Action) bool { return !a.Interaction() }) {
-		return "a rule with own-compartment names resource types and FHIR interactions"
+		return "a rule with " + row.Condition + " names resource types and FHIR interactions"
 	}
 	return ""
 }

@@ -2,9 +2,12 @@ package policies
 
 import (
 	"cmp"
+	"slices"
 	"strings"
+	"sync"
 
 	"galen/fhir"
+	"galen/fhir/search"
 )
 
 // Scope is one SMART App Launch 2 scope for FHIR resources
@@ -140,35 +143,124 @@ func (s Scope) covers(r Request) bool {
 	return s.Level != ownLevel && s.Rights&r.Action.right() != 0 && (s.Type == "*" || (r.Type != "" && s.Type == r.Type))
 }
 
-// scopeGate is the first layer: whether some scope covers the request, and
-// whether only patient/ scopes do, so that it is limited to the patient.
-// Granular scopes cannot be evaluated here yet; they grant nothing, which is
-// less than they say and never more.
-func scopeGate(p *Principal, r Request) (limited bool, reason Reason, missing string) {
+// scopes is the first layer: what the scopes of the token cover of the request.
+// own is true if only patient/ scopes cover it. A granular scope covers what its
+// parameters find; one whose parameters the type does not have, or that leads
+// to other resources, grants nothing.
+func (e *Engine) scopes(p *Principal, r Request) (limit search.Expr, own bool, reason Reason, missing string) {
 	if p.Scopes == nil {
-		return false, "", ""
+		return nil, false, "", ""
 	}
-	patient, granular := false, false
+	own, reason, missing = true, NoScope, "scope "+neededScope(r)
+	var ways search.Any
 	for _, s := range p.Scopes {
-		switch {
-		case !s.covers(r):
-		case s.Query != "":
-			granular = true
-		case s.Level == "patient":
-			patient = true
-		default:
-			return false, "", ""
+		if !s.covers(r) {
+			continue
+		}
+		way, why, lacks := e.scope(s, p, r)
+		if why != "" {
+			reason, missing = why, lacks
+			continue
+		}
+		if way == nil && s.Level != "patient" {
+			return nil, false, "", ""
+		}
+		own = own && s.Level == "patient"
+		if way == nil {
+			way = search.All{}
+		}
+		ways = append(ways, way)
+	}
+	switch len(ways) {
+	case 0:
+		return nil, false, reason, missing
+	case 1:
+		return search.And(ways[0]), own, "", ""
+	}
+	if slices.ContainsFunc(ways, func(w search.Expr) bool { return search.And(w) == nil }) {
+		return nil, own, "", ""
+	}
+	return ways, own, "", ""
+}
+
+// scope is what one scope that covers the request lets through, nil for all, or
+// the reason why nothing.
+func (e *Engine) scope(s Scope, p *Principal, r Request) (search.Expr, Reason, string) {
+	if s.Level == ownLevel {
+		return nil, "", ""
+	}
+	var within search.Expr
+	if s.Level == "patient" {
+		if !fhir.ValidID(p.Patient) {
+			return nil, NoLaunchPatient, "a patient in the token's launch context"
+		}
+		var ok bool
+		if within, ok = e.limits.filter(r.Type, p.Patient); !ok {
+			return nil, NoCompartment, "a request that is not limited to one patient"
 		}
 	}
-	switch {
-	case patient && fhir.ValidID(p.Patient):
-		return true, "", ""
-	case patient:
-		return false, NoLaunchPatient, "a patient in the token's launch context"
-	case granular:
-		return false, NoScope, "a scope without search parameters"
+	if s.Query == "" {
+		return within, "", ""
 	}
-	return false, NoScope, "scope " + neededScope(r)
+	found, ok := e.granular(r.Type, s.Query)
+	if !ok {
+		return nil, NoScope, "a scope with parameters that can be checked"
+	}
+	return search.And(within, found), "", ""
+}
+
+// granularKey is a granular scope's query on a type.
+type granularKey struct{ resourceType, query string }
+
+// granularCache keeps what granular scopes mean; nil stands for nothing.
+type granularCache struct {
+	mu   sync.RWMutex
+	seen map[granularKey]search.Expr
+}
+
+// maxGranular bounds the memory that strange tokens can take.
+const maxGranular = 1000
+
+// granular is the condition of a granular scope
+// (https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#finer-grained-resource-constraints-using-search-parameters).
+func (e *Engine) granular(resourceType, query string) (search.Expr, bool) {
+	if e.layers.Criteria == nil || resourceType == "" {
+		return nil, false
+	}
+	k := granularKey{resourceType, query}
+	e.cache.mu.RLock()
+	found, ok := e.cache.seen[k]
+	e.cache.mu.RUnlock()
+	if ok {
+		return found, found != nil
+	}
+	q, err := e.layers.Criteria.ParseCriteria(resourceType, query)
+	if err == nil && search.And(q.Where) != nil && alone(q.Where) {
+		found = q.Where
+	}
+	e.cache.mu.Lock()
+	defer e.cache.mu.Unlock()
+	if e.cache.seen == nil || len(e.cache.seen) >= maxGranular {
+		e.cache.seen = map[granularKey]search.Expr{}
+	}
+	e.cache.seen[k] = found
+	return found, found != nil
+}
+
+// alone reports whether a condition speaks of one resource only, so that it can
+// be checked when that is read: without chains.
+func alone(e search.Expr) bool {
+	switch e := e.(type) {
+	case search.All:
+		return !slices.ContainsFunc(e, func(part search.Expr) bool { return !alone(part) })
+	case search.Any:
+		return !slices.ContainsFunc(e, func(part search.Expr) bool { return !alone(part) })
+	case search.Not:
+		return alone(e.Of)
+	case search.Chain, search.Reverse:
+		return false
+	}
+	return true
 }
 
 func neededScope(r Request) string {
