@@ -161,7 +161,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, err := policies.New(policies.Shipped(), t.defs)
+	engine, err := policies.NewLayered(policies.Shipped(), t.defs, policies.Layers{Criteria: t.parser})
 	if err != nil {
 		return nil, err
 	}

@@ -158,13 +158,14 @@ func (s *Server) rest(o Options) *rest.Service {
 	if o.Policy != nil {
 		revision = o.Policy(revision)
 	}
-	engine, err := policies.New(revision, d.defs)
+	parser := parse.New(d.defs, d.units, parse.Options{
+		Base: base, Zone: time.UTC, Now: o.Now, Own: []string{"_format", "_pretty", rest.PageParam},
+	})
+	engine, err := policies.NewLayered(revision, d.defs, policies.Layers{Criteria: parser})
 	validator, invalid := validate.New(d.defs, d.engine, validate.Base)
 	cfg := rest.Config{
 		Defs: d.defs, Validator: must(s.tb, validator, invalid), Store: s.Store, Audits: audits, Index: indexer,
-		Parser: parse.New(d.defs, d.units, parse.Options{
-			Base: base, Zone: time.UTC, Now: o.Now, Own: []string{"_format", "_pretty", rest.PageParam},
-		}),
+		Parser:   parser,
 		Policies: must(s.tb, engine, err), Audit: log, Now: o.Now, Started: o.Now(), Version: "test",
 		Limits: rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
 	}
