@@ -16,6 +16,7 @@ package policies
 import (
 	"slices"
 
+	"galen/fhir"
 	"galen/fhir/search"
 )
 
@@ -126,6 +127,18 @@ type Decision struct {
 	Missing string
 	// Revision is the digest of the policy that decided.
 	Revision string
+}
+
+// Refused is the cause in the error of a denial. Its text does not say which
+// layer denied; WWW-Authenticate does, for scopes.
+type Refused struct{ Reason Reason }
+
+// Error is the same for every denial.
+func (Refused) Error() string { return "the policies do not permit this" }
+
+// Refusal is a denial as an error of Kind Forbidden with a Refused in its chain.
+func (d Decision) Refusal(op string) error {
+	return &fhir.Error{Op: op, Kind: fhir.Forbidden, Err: Refused{d.Reason}}
 }
 
 // Reason is why a Decision came out as it did: one code for each layer that can
