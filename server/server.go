@@ -48,6 +48,8 @@ type Config struct {
 	Timeout time.Duration
 	// NewID makes request ids.
 	NewID func() string
+	// Knowledge is what FHIR operations know of terminology and profiles.
+	Knowledge operation.Knowledge
 	// Version is reported in /healthz.
 	Version string
 }
@@ -66,7 +68,7 @@ type Server struct {
 // New builds a Server; it starts nothing.
 func New(cfg Config) *Server {
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs), ops: operation.New(cfg.REST)}
+	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs), ops: operation.New(cfg.REST, cfg.Knowledge)}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	s.engine.UseRawPath = false

@@ -16,6 +16,8 @@ import (
 
 	"galen/cds"
 	"galen/cds/feature"
+	"galen/fhir/definition"
+	"galen/fhir/operation"
 	"galen/fhir/path"
 	"galen/fhir/rest"
 	"galen/fhir/rest/integrity"
@@ -37,20 +39,22 @@ import (
 
 // options are what every command that opens the data needs.
 type options struct {
-	data    string
-	store   string
-	models  string
-	baseURL string // without /fhir and without a slash at its end; "" for none
-	library string // ONNX Runtime
-	level   string // of validation on write; "" is base
-	entries int64  // of a batch or transaction at most; 0 is 20,000
-	whole   bool   // references between resources are kept whole
+	data     string
+	store    string
+	models   string
+	baseURL  string // without /fhir and without a slash at its end; "" for none
+	library  string // ONNX Runtime
+	level    string // of validation on write; "" is base
+	entries  int64  // of a batch or transaction at most; 0 is 20,000
+	packages string // folder of FHIR packages; "" for none
+	whole    bool   // references between resources are kept whole
 }
 
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
 		text("store", "sqlite", "where resources live: sqlite"),
 		text("models", "", "directory of further models"),
+		text("packages", "", "directory of FHIR packages (.tgz): their profiles and code systems are known"),
 		text("base-url", "", "absolute URL of the server as clients see it, without /fhir"),
 		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets)"),
 		&cli.Int64Flag{Name: "max-entries", Value: maxEntries, Usage: "entries of a batch or transaction at most", Sources: env("max-entries")},
@@ -65,7 +69,7 @@ const maxEntries = 20_000
 func optionsOf(c *cli.Command) options {
 	return options{
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
-		c.Int64("max-entries"), c.Bool("referential-integrity"),
+		c.Int64("max-entries"), c.String("packages"), c.Bool("referential-integrity"),
 	}
 }
 
@@ -74,11 +78,12 @@ func auditDir(data string) string { return filepath.Join(data, "audit", "log") }
 
 // app is everything wired together.
 type app struct {
-	rest    *rest.Service
-	hooks   *hooks.Dispatcher
-	store   *store.Store
-	catalog *models.Catalog
-	closers []func() error
+	rest      *rest.Service
+	hooks     *hooks.Dispatcher
+	store     *store.Store
+	catalog   *models.Catalog
+	knowledge operation.Knowledge
+	closers   []func() error
 }
 
 // close releases everything, last opened first.
@@ -179,7 +184,22 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 		Limits:    rest.Limits{Page: 20, MaxPage: 1000, Entries: int(cmp.Or(o.entries, maxEntries)), Depth: 100},
 		Integrity: guard,
 	})
+	if a.knowledge, err = newKnowledge(t, a.store, o.packages); err != nil {
+		return nil, err
+	}
 	return a, a.openHooks(ctx, o, t, engine, log)
+}
+
+// newKnowledge is what operations know of terminology and profiles.
+func newKnowledge(t tables, s *store.Store, folder string) (operation.Knowledge, error) {
+	o := operation.KnowledgeOptions{Defs: t.defs, Engine: t.engine, Units: t.units, Store: s, Now: time.Now}
+	if folder != "" {
+		var err error
+		if o.Packages, err = definition.ReadPackages(os.DirFS(folder)); err != nil {
+			return operation.Knowledge{}, err
+		}
+	}
+	return operation.NewKnowledge(o)
 }
 
 func newValidator(t tables, name string) (*validate.Validator, error) {

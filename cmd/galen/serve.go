@@ -93,7 +93,7 @@ func serve(ctx context.Context, c *cli.Command) error {
 	}
 	s := server.New(server.Config{
 		REST: a.rest, Hooks: a.hooks, Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
-		MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
+		Knowledge: a.knowledge, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
 	})
 	if c.Bool("demo") {
 		err = a.demo(ctx, c.Root().Writer, issuer, o.baseURL)

@@ -16,6 +16,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"galen/fhir"
 	"galen/fhir/rest"
@@ -84,13 +85,22 @@ type Result struct {
 // Set is the operations of a server. It is immutable and safe for concurrent
 // use.
 type Set struct {
-	rest *rest.Service
-	list []Definition
+	rest      *rest.Service
+	knowledge Knowledge
+	list      []Definition
 }
 
 // New returns the operations over a Service.
-func New(service *rest.Service) *Set {
-	return &Set{rest: service, list: definitions()}
+func New(service *rest.Service, k Knowledge) *Set {
+	list := definitions()
+	if k.Terminology != nil {
+		list = append(list, terminologyDefinitions()...)
+	}
+	if k.Validator == nil {
+		k.Validator = service.Validator
+	}
+	slices.SortStableFunc(list, func(a, b Definition) int { return strings.Compare(a.Name, b.Name) })
+	return &Set{rest: service, knowledge: k, list: list}
 }
 
 // Definitions are the operations, sorted by name; not to be changed.

@@ -341,14 +341,15 @@ func TestValidate(t *testing.T) {
 		name, method, target, body string
 		severity, code             string
 	}{
-		{"valid", "POST", "Patient/$validate", `{"resourceType":"Patient","active":true}`, "information", "informational"},
+		{"valid but for best practice (dom-6)", "POST", "Patient/$validate", `{"resourceType":"Patient","active":true}`, "warning", "invariant"},
+		{"valid", "POST", "Patient/$validate", `{"resourceType":"Patient","active":true,"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>"}}`, "information", "informational"},
 		{"invalid", "POST", "Patient/$validate", `{"resourceType":"Patient","active":"yes"}`, "error", "invalid"},
 		{"another type", "POST", "Patient/$validate", `{"resourceType":"Basic","code":{"text":"x"}}`, "error", "invalid"},
 		{"in Parameters", "POST", "Patient/$validate", `{"resourceType":"Parameters","parameter":[{"name":"resource","resource":{"resourceType":"Patient","nme":1}},{"name":"mode","valueCode":"create"}]}`, "error", "invalid"},
-		{"what is stored", "GET", "Patient/p1/$validate", "", "information", "informational"},
+		{"what is stored", "GET", "Patient/p1/$validate", "", "warning", "invariant"},
 		{"an update of another id", "POST", "Patient/p1/$validate?mode=update", `{"resourceType":"Patient","id":"p2"}`, "error", "invalid"},
 		{"a delete", "POST", "Patient/p1/$validate?mode=delete", "", "information", "informational"},
-		{"a profile", "POST", "Patient/$validate?profile=" + url.QueryEscape("http://x/p"), `{"resourceType":"Patient","active":true}`, "error", "not-supported"},
+		{"a profile", "POST", "Patient/$validate?profile=" + url.QueryEscape("http://x/p"), `{"resourceType":"Patient","active":true}`, "error", "not-found"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -359,7 +360,7 @@ func TestValidate(t *testing.T) {
 		})
 	}
 	got := admin.Do("POST", "Patient/$validate", `<Patient xmlns="http://hl7.org/fhir"><active value="true"/></Patient>`, "Content-Type", "application/fhir+xml").Want(200)
-	if got.Issue().Get("severity").Text() != "information" {
+	if got.Issue().Get("severity").Text() != "warning" {
 		t.Errorf("%s", got.Body)
 	}
 }

@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"slices"
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
@@ -35,18 +36,45 @@ func (s *Set) validate(ctx context.Context, c *call) (Result, error) {
 		issues = append(issues, fhir.Issue{Severity: fhir.SeverityError, Kind: fhir.Invalid, At: r.Type + ".id", Diagnostics: "the resource's id is not the one of the URL"})
 	}
 	if mode != "delete" {
-		issues = append(issues, s.rest.Validator.Validate(r)...)
-	}
-	if c.text("profile") != "" {
-		issues = append(issues, fhir.Issue{
-			Severity: fhir.SeverityError, Kind: fhir.NotSupported, At: "profile",
-			Diagnostics: "this server does not validate against profiles: nothing is said about this one",
-		})
+		issues = append(issues, s.knowledge.Validator.Validate(r)...)
+		issues = append(issues, s.profiles(ctx, c, r)...)
 	}
 	if len(issues) == 0 {
 		issues = fhir.Issues{{Severity: fhir.Information, Diagnostics: "valid against FHIR R4"}}
 	}
+	slices.SortStableFunc(issues, func(a, b fhir.Issue) int { return int(a.Severity) - int(b.Severity) })
 	return Result{Body: r4.OperationOutcome(issues)}, nil
+}
+
+// profiles holds a resource against the profile that is asked for, those that it
+// claims and those of its extensions. One that is not known here is an error if
+// it is asked for, and a warning if it is claimed.
+func (s *Set) profiles(ctx context.Context, c *call, r fhir.Resource) fhir.Issues {
+	v, asked := s.knowledge.Profiles, c.text("profile")
+	if v == nil {
+		if asked == "" {
+			return nil
+		}
+		return fhir.Issues{{Severity: fhir.SeverityError, Kind: fhir.NotSupported, At: "profile", Diagnostics: "this server does not validate against profiles"}}
+	}
+	var issues fhir.Issues
+	hold := func(profile string, unknown fhir.Severity, at string) {
+		found, err := v.Validate(ctx, r, profile)
+		if err != nil {
+			found = fhir.IssuesOf(err)
+			found[0].Severity, found[0].At = unknown, at
+		}
+		issues = append(issues, found...)
+	}
+	if asked != "" {
+		hold(asked, fhir.SeverityError, "profile")
+	}
+	for claim := range r.Root().Get("meta").Get("profile").Items() {
+		if claim.Text() != asked {
+			hold(claim.Text(), fhir.Warning, r.Type+".meta.profile")
+		}
+	}
+	return append(issues, v.Extensions(ctx, r)...)
 }
 
 // candidate is the resource to validate: the one sent, else the one stored.

@@ -86,6 +86,7 @@ type ExpandIn struct {
 	Count        int           // codes at most; < 0 is all
 	ActiveOnly   bool
 	Designations bool // with the designations of each concept
+	Flat         bool // without the hierarchy
 }
 
 // Expand returns the ValueSet resource with its expansion: flat, unless it is
@@ -98,7 +99,7 @@ func (s *Service) Expand(ctx context.Context, in ExpandIn) ([]byte, error) {
 		return nil, err
 	}
 	e := expansion{ExpandIn: in, words: strings.Fields(strings.ToLower(in.Filter)), limit: s.limits.Codes}
-	if tree := v.tree(); tree != nil && in.Filter == "" && in.Offset == 0 && in.Count < 0 && !in.ActiveOnly {
+	if tree := v.tree(); tree != nil && in.Filter == "" && in.Offset == 0 && in.Count < 0 && !in.ActiveOnly && !in.Flat {
 		e.nest(tree, tree.root.Get("concept"))
 	} else if err := v.each(e.add); err != nil {
 		return nil, err

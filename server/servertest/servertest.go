@@ -27,6 +27,7 @@ import (
 	"github.com/google/uuid"
 
 	"galen/fhir/jsontree"
+	"galen/fhir/operation"
 	"galen/fhir/path"
 	"galen/fhir/rest"
 	"galen/fhir/search/index"
@@ -119,8 +120,11 @@ func Start(tb testing.TB, o Options) *Server {
 	s.issuer = must(tb, issuer, err)
 	verifier, err := auth.NewVerifier(s.issuer, o.Now)
 	dispatcher, hooksErr := hooks.New(hooks.Config{Audit: s.AuditLog, Policies: s.REST.Policies, Now: o.Now, NewID: uuid.NewString})
+	loaded, loadErr := tables()
+	d := must(tb, loaded, loadErr)
+	knowledge, knowledgeErr := operation.NewKnowledge(operation.KnowledgeOptions{Defs: d.defs, Engine: d.engine, Units: d.units, Store: s.Store, Now: o.Now})
 	h := server.New(server.Config{
-		REST: s.REST, Hooks: must(tb, dispatcher, hooksErr), Auth: must(tb, verifier, err),
+		REST: s.REST, Knowledge: must(tb, knowledge, knowledgeErr), Hooks: must(tb, dispatcher, hooksErr), Auth: must(tb, verifier, err),
 		Log:     slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		BaseURL: o.BaseURL, MaxBody: o.MaxBody, Timeout: 30 * time.Second, NewID: uuid.NewString, Version: "test",
 	})
