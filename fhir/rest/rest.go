@@ -32,6 +32,8 @@ type Caller struct {
 	Address   string // network address of the client
 	Base      string // absolute FHIR base URL of this call, no slash at its end
 	Operation string // "$everything": what the call is a part of, for the record; "" for none
+
+	query string // of a search, for the record
 }
 
 // Outcome is what a write did.
@@ -107,11 +109,24 @@ func (s *Service) begin(ctx context.Context, c Caller, kind audit.Kind, action p
 	if key.ID != "" {
 		a.entry.Resources = []string{key.String()}
 	}
+	if kind == audit.Search || kind == audit.SearchSystem {
+		a.entry.Query, a.entry.Object = []byte(c.query), key.Type
+	}
 	if d.Allow {
 		return a, nil
 	}
-	refused := fhir.E("rest.begin", fhir.Forbidden, "", "the policies do not permit this")
-	return nil, s.end(ctx, a, refused)
+	s.concerns(ctx, a, key)
+	return nil, s.end(ctx, a, d.Refusal("rest.begin"))
+}
+
+// concerns puts on record whose data somebody was refused.
+func (s *Service) concerns(ctx context.Context, a *act, key fhir.Key) {
+	if !fhir.ValidID(key.ID) || !s.Defs.IsResource(key.Type) {
+		return
+	}
+	if r, err := s.storeOf(key.Type).ReadMany(ctx, key); err == nil && r[0].Exists() {
+		a.entry.Patients = patientsOf(r[0])
+	}
 }
 
 // end puts an interaction on record, whatever became of it. It returns err, or

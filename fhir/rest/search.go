@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"galen/fhir"
+	"galen/fhir/jsontree"
 	"galen/fhir/r4"
 	"galen/fhir/search"
 	"galen/fhir/search/parse"
@@ -37,12 +38,11 @@ func (s *Service) Search(ctx context.Context, c Caller, in SearchIn) ([]byte, er
 	} else if err := s.known(in.Type); err != nil {
 		return nil, err
 	}
+	c.query = in.Query
 	a, err := s.begin(ctx, c, kind, policies.Search, fhir.Key{Type: in.Type})
 	if err != nil {
 		return nil, err
 	}
-	a.entry.Query = []byte(in.Query)
-	a.entry.Object = in.Type
 	bundle, err := s.search(ctx, a, in)
 	if err := s.end(ctx, a, err); err != nil {
 		return nil, err
@@ -276,10 +276,7 @@ func (s *Service) History(ctx context.Context, c Caller, in HistoryIn) ([]byte, 
 }
 
 func (s *Service) history(ctx context.Context, a *act, in HistoryIn) ([]byte, error) {
-	if a.decision.Filter != nil && in.ID == "" {
-		return nil, fhir.E("rest.history", fhir.Forbidden, "", "the policies do not permit this")
-	}
-	if in.ID != "" && a.decision.Filter != nil {
+	if a.decision.Filter != nil && in.ID != "" {
 		key := fhir.Key{Type: in.Type, ID: in.ID}
 		if _, err := s.visible(ctx, a, key, func(st *store.Store) (store.Record, error) { return st.Read(ctx, key) }); err != nil {
 			return nil, err
@@ -293,10 +290,57 @@ func (s *Service) history(ctx context.Context, a *act, in HistoryIn) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
+	if result, err = s.visibleVersions(ctx, a, in, result); err != nil {
+		return nil, err
+	}
 	for _, r := range result.Versions {
 		a.touch(r)
 	}
 	return historyBundle(a.caller.Base, in, result), nil
+}
+
+// visibleVersions drops the versions that the caller may not see, each by its
+// own content: a resource may have been another patient's before. The total of
+// a limited history is not told, since it would count them.
+func (s *Service) visibleVersions(ctx context.Context, a *act, in HistoryIn, h store.HistoryResult) (store.HistoryResult, error) {
+	of := s.visibility(ctx, a)
+	if in.ID != "" {
+		of = func(string) (search.Expr, bool) { return a.decision.Filter, true }
+	}
+	shown := h.Versions[:0:0]
+	for _, r := range h.Versions {
+		filter, ok := of(r.Type)
+		if ok && filter != nil {
+			h.Total = 0
+			var err error
+			if ok, err = s.showsVersion(ctx, filter, r); err != nil {
+				return h, err
+			}
+		}
+		if ok {
+			shown = append(shown, r)
+		} else {
+			h.Total = 0
+		}
+	}
+	h.Versions = shown
+	return h, nil
+}
+
+// showsVersion holds one version against a filter; a tombstone is seen by who
+// sees the version that was deleted.
+func (s *Service) showsVersion(ctx context.Context, filter search.Expr, r store.Record) (bool, error) {
+	if r.Deleted {
+		var err error
+		if r, err = s.Store.ReadVersion(ctx, r.Key, r.Version-1); err != nil || r.Deleted {
+			return false, err
+		}
+	}
+	resource, err := fhir.Parse(r.Body, jsontree.Limits{})
+	if err != nil {
+		return false, err
+	}
+	return s.satisfies(ctx, filter, resource, r.Header)
 }
 
 // historyInput reads _count, _since and the cursor.
@@ -322,7 +366,9 @@ func (s *Service) historyInput(in HistoryIn) (store.HistoryInput, error) {
 
 func historyBundle(base string, in HistoryIn, result store.HistoryResult) []byte {
 	w := newBundle("history", base, sizeOf(result.Versions))
-	w.total(result.Total)
+	if result.Total > 0 || len(result.Versions) == 0 {
+		w.total(result.Total)
+	}
 	path := base
 	for _, part := range []string{in.Type, in.ID, "_history"} {
 		if part != "" {

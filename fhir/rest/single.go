@@ -82,18 +82,23 @@ func (s *Service) read(ctx context.Context, c Caller, key fhir.Key, kind audit.K
 // if the resource had never been.
 func (s *Service) visible(ctx context.Context, a *act, key fhir.Key, get func(*store.Store) (store.Record, error)) (store.Record, error) {
 	rec, err := get(s.storeOf(key.Type))
-	if err != nil && a.decision.Filter != nil && fhir.KindOf(err) == fhir.Deleted {
-		err = notFound()
+	if kind := fhir.KindOf(err); err != nil && (kind == fhir.NotFound || kind == fhir.Deleted && a.decision.Filter != nil) {
+		err = notFound() // the same words for what is hidden and what never was
 	}
 	if err != nil {
 		return rec, err
 	}
 	shown, err := s.permits(ctx, a, rec)
 	if err == nil && !shown {
+		a.entry.Patients, a.entry.Reason = patientsOf(rec), Hidden
 		err = notFound()
 	}
 	return rec, err
 }
+
+// Hidden is the reason on record when something is there and a policy's filter
+// hides it.
+const Hidden = "hidden"
 
 func notFound() error {
 	return fhir.E("rest.read", fhir.NotFound, "", "there is no such resource")
