@@ -19,7 +19,7 @@ func (d *Dispatcher) permit(ctx context.Context, in *invocation, s *Service, r c
 		in.entry.Reason = "client-hook"
 		return fhir.E(op, fhir.Forbidden, "hook", "the client is not registered for this hook")
 	}
-	if err := d.decide(ctx, in, policies.Invoke, reads(s)); err != nil {
+	if err := d.decide(ctx, in, policies.Request{Action: policies.Invoke, Patient: in.patient(r)}, reads(s)); err != nil {
 		return err
 	}
 	if p.Patient != "" && (p.Patient != r.Patient || !in.local(r)) {
@@ -34,20 +34,30 @@ func (d *Dispatcher) permit(ctx context.Context, in *invocation, s *Service, r c
 // A token that has scopes may call a service if they would let it read all that
 // the service's answer is made of, or if it has the scope galen/invoke; a card
 // must not tell an app what the app may not read.
-func (d *Dispatcher) decide(ctx context.Context, in *invocation, action policies.Action, types []string) error {
+func (d *Dispatcher) decide(ctx context.Context, in *invocation, ask policies.Request, types []string) error {
 	p := in.caller.Principal
 	if coversAll(&p, types) {
 		p.Scopes = nil
 	}
-	decision := d.Policies.Decide(ctx, p, policies.Request{Action: action, Type: in.id})
+	ask.Type = in.id
+	decision := d.Policies.Decide(ctx, p, ask)
 	in.decided(decision)
 	switch {
 	case decision.Allow:
 		return nil
 	case decision.Reason == policies.NoScope:
-		return fhir.E("hooks.decide", fhir.Forbidden, "", "the token's scopes cover neither galen/"+string(action)+" nor reading "+strings.Join(types, ", "))
+		return fhir.E("hooks.decide", fhir.Forbidden, "", "the token's scopes cover neither galen/"+string(ask.Action)+" nor reading "+strings.Join(types, ", "))
 	}
-	return fhir.E("hooks.decide", fhir.Forbidden, "", "the policies do not permit this")
+	return decision.Refusal("hooks.decide")
+}
+
+// patient is the logical id of the patient here, "" if the call's ids are those
+// of another server.
+func (in *invocation) patient(r call.Request) string {
+	if in.local(r) {
+		return r.Patient
+	}
+	return ""
 }
 
 // reads are the types of resources that a service's answer is made of.
