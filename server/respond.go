@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"galen/fhir/jsontree"
 	"galen/fhir/r4"
 	"galen/fhir/xml"
+	"galen/policies"
 )
 
 // response is what a handler answers. This file is the only one that writes
@@ -111,13 +113,27 @@ func (s *Server) respondError(c *gin.Context, w wanted, err error) {
 	out := response{status: kind.Status(), header: http.Header{}, body: r4.OperationOutcome(fhir.IssuesOf(err))}
 	switch kind {
 	case fhir.Unauthorized:
-		out.header.Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		out.header.Set("WWW-Authenticate", challenge(c.Request.Header.Get("Authorization")))
+	case fhir.Forbidden:
+		var refused policies.Refused
+		if errors.As(err, &refused) && (refused.Reason == policies.NoScope || refused.Reason == policies.NoLaunchPatient) {
+			out.header.Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
+		}
 	case fhir.Throttled, fhir.Unavailable, fhir.Timeout:
 		out.header.Set("Retry-After", "1")
 	}
 	if s.respond(c, w, out) != nil { // an OperationOutcome of ours has an XML
 		_ = s.respond(c, wanted{}, out)
 	}
+}
+
+// challenge is the WWW-Authenticate of a 401: without a token it names no error
+// (https://www.rfc-editor.org/rfc/rfc6750#section-3.1).
+func challenge(authorization string) string {
+	if authorization == "" {
+		return "Bearer"
+	}
+	return `Bearer error="invalid_token"`
 }
 
 func acceptsGzip(header string) bool {
