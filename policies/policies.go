@@ -35,8 +35,13 @@ type Principal struct {
 	Patient  string // logical id of the launch patient, or of the patient who asks
 	FHIRUser string // "Practitioner/1"
 	Purpose  string // v3-ActReason code; "" matches only rules for any purpose
-	TokenID  string // jti of the token, never the token
-	MFA      bool   // the user signed in with more than one factor (amr of the token)
+	// Purposes are those that the token allows; a request may choose among them.
+	Purposes []string
+	// Certificate is the SHA-256 thumbprint, in base64url, of the client
+	// certificate that the token is bound to (RFC 8705); "" for none.
+	Certificate string
+	TokenID     string // jti of the token, never the token
+	MFA         bool   // the user signed in with more than one factor (amr of the token)
 }
 
 // Action is what is asked for, in the words of policy.csv.

@@ -3,9 +3,10 @@
 //
 // A token is a signed JWT access token (RFC 9068,
 // https://www.rfc-editor.org/rfc/rfc9068): typ at+jwt, an asymmetric algorithm
-// from a short list, an issuer and audience that this server knows, not
-// expired. Whatever is wrong with it, the caller learns only that it is not
-// valid; nothing of a token is ever logged or kept but its jti.
+// from a short list, of the local issuer or a Provider that is configured, for
+// an audience that this server goes by, not expired; or an opaque token that its
+// Provider vouches for (RFC 7662). Whatever is wrong with it, the caller learns
+// only that it is not valid; nothing of a token is logged or kept but its jti.
 //
 // It does not decide what a principal may do: that is policies.
 package auth
@@ -14,6 +15,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,40 +38,50 @@ const (
 	skew      = 30 * time.Second
 )
 
-// Claims that are not registered in RFC 7519, by their name in the token.
-const (
-	claimScope    = "scope"
-	claimRoles    = "roles"
-	claimPatient  = "patient"
-	claimOrg      = "org"
-	claimPurpose  = "purpose_of_use"
-	claimClient   = "client_id"
-	claimFHIRUser = "fhirUser"
-)
-
 // Verifier checks bearer tokens. It is safe for concurrent use.
 type Verifier struct {
-	keys  jwk.Set
-	now   func() time.Time
-	known *tokenCache
+	local     source
+	providers []*Provider
+	now       func() time.Time
+	known     *tokenCache
 }
 
-// NewVerifier returns a Verifier of the tokens of the local issuer.
-func NewVerifier(local *Issuer, now func() time.Time) (*Verifier, error) {
-	set := jwk.NewSet()
+// source is what a token of one issuer is held against.
+type source struct {
+	issuer     string
+	audience   []string
+	types      []string // values of typ, lower case
+	algorithms []string
+	claims     ClaimNames
+	needJTI    bool
+}
+
+// NewVerifier returns a Verifier of the tokens of the local issuer, nil for none,
+// and of the providers.
+func NewVerifier(local *Issuer, now func() time.Time, providers ...*Provider) (*Verifier, error) {
+	v := &Verifier{providers: providers, now: now, known: newTokenCache()}
+	if local == nil {
+		return v, nil
+	}
+	v.local = source{
+		issuer: LocalIssuer, audience: []string{Audience}, types: []string{tokenType},
+		algorithms: []string{jwa.ES256().String()}, needJTI: true,
+	}
 	public, err := local.key.PublicKey()
 	if err != nil {
 		return nil, &fhir.Error{Op: "auth.NewVerifier", Err: err}
 	}
+	set := jwk.NewSet()
 	if err := set.AddKey(public); err != nil {
 		return nil, &fhir.Error{Op: "auth.NewVerifier", Err: err}
 	}
-	return &Verifier{set, now, newTokenCache()}, nil
+	v.providers = append(v.providers, &Provider{source: v.local, keys: fixedKeys(set)})
+	return v, nil
 }
 
 // Verify reads an Authorization header ("Bearer …"). Every failure is an
 // *fhir.Error of Kind Unauthorized that does not say what was wrong.
-func (v *Verifier) Verify(_ context.Context, header string) (policies.Principal, error) {
+func (v *Verifier) Verify(ctx context.Context, header string) (policies.Principal, error) {
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return policies.Principal{}, refused("a bearer token is needed")
@@ -78,15 +90,11 @@ func (v *Verifier) Verify(_ context.Context, header string) (policies.Principal,
 	if p, ok := v.known.get(sum, v.now()); ok {
 		return p, nil
 	}
-	t, err := v.parse(token)
+	p, until, err := v.verify(ctx, token)
 	if err != nil {
 		return policies.Principal{}, refused("the bearer token is not valid")
 	}
-	p, expires, err := principal(t)
-	if err != nil {
-		return policies.Principal{}, refused("the bearer token is not valid")
-	}
-	v.known.put(sum, p, expires)
+	v.known.put(sum, p, until)
 	return p, nil
 }
 
@@ -94,82 +102,89 @@ func refused(message string) error {
 	return fhir.E("auth.Verify", fhir.Unauthorized, "", message)
 }
 
-var errHeader = errors.New("not an access token")
+var errToken = errors.New("not an access token")
 
-func (v *Verifier) parse(token string) (jwt.Token, error) {
+// verify checks a token that is not known; the answer may be remembered until
+// the token or the keys behind it end.
+func (v *Verifier) verify(ctx context.Context, token string) (policies.Principal, time.Time, error) {
 	message, err := jws.Parse([]byte(token))
-	if err != nil {
-		return nil, err
+	if err != nil || strings.Count(token, ".") != 2 {
+		return v.introspect(ctx, token)
 	}
 	if len(message.Signatures()) != 1 {
-		return nil, errHeader
+		return policies.Principal{}, time.Time{}, errToken
 	}
-	header := message.Signatures()[0].ProtectedHeaders()
-	if typ, _ := header.Type(); !strings.EqualFold(typ, tokenType) {
-		return nil, errHeader
+	unverified, err := jwt.ParseInsecure([]byte(token))
+	if err != nil {
+		return policies.Principal{}, time.Time{}, err
 	}
-	if alg, ok := header.Algorithm(); !ok || alg != jwa.ES256() {
-		return nil, errHeader
+	issuer, _ := unverified.Issuer()
+	for _, p := range v.providers {
+		if p.issuer == issuer && issuer != "" {
+			return p.verify(ctx, []byte(token), message.Signatures()[0].ProtectedHeaders(), v.now)
+		}
 	}
-	return jwt.Parse([]byte(token),
-		jwt.WithKeySet(v.keys),
-		jwt.WithValidate(true),
-		jwt.WithClock(jwt.ClockFunc(v.now)),
-		jwt.WithAcceptableSkew(skew),
-		jwt.WithIssuer(LocalIssuer),
-		jwt.WithAudience(Audience),
-		jwt.WithRequiredClaim(jwt.ExpirationKey),
-		jwt.WithRequiredClaim(jwt.SubjectKey),
-		jwt.WithRequiredClaim(jwt.JwtIDKey),
-	)
+	return policies.Principal{}, time.Time{}, errToken
 }
 
-// principal reads the claims. A claim of the wrong type refuses the token: a
-// roles or patient claim that cannot be read must not count as absent.
-func principal(t jwt.Token) (policies.Principal, time.Time, error) {
-	p := policies.Principal{}
-	p.Subject, _ = t.Subject()
-	p.TokenID, _ = t.JwtID()
-	expires, _ := t.Expiration()
-	scope := ""
-	for name, into := range map[string]any{
-		claimScope: &scope, claimRoles: &p.Roles, claimPatient: &p.Patient, claimOrg: &p.Org,
-		claimPurpose: &p.Purpose, claimClient: &p.Client, claimFHIRUser: &p.FHIRUser,
-	} {
-		if !t.Has(name) {
+// introspect asks the providers that vouch for opaque tokens.
+func (v *Verifier) introspect(ctx context.Context, token string) (policies.Principal, time.Time, error) {
+	for _, p := range v.providers {
+		if p.introspection == nil {
 			continue
 		}
-		if err := claim(t, name, into); err != nil {
-			return p, expires, err
+		if principal, until, err := p.introspection.ask(ctx, p, token, v.now()); err == nil {
+			return principal, until, nil
 		}
 	}
-	if p.Patient != "" && !fhir.ValidID(p.Patient) {
-		return p, expires, errHeader
-	}
-	if t.Has(claimScope) {
-		p.Scopes, _ = policies.ParseScopes(scope)
-		if p.Scopes == nil {
-			p.Scopes = []policies.Scope{} // a scope that grants nothing is not the absence of scopes
-		}
-	}
-	return p, expires, nil
+	return policies.Principal{}, time.Time{}, errToken
 }
 
-func claim(t jwt.Token, name string, into any) error {
-	list, ok := into.(*[]string)
-	if !ok {
-		return t.Get(name, into)
+// verify holds a JWT against what the provider says of itself.
+func (p *Provider) verify(ctx context.Context, token []byte, header jws.Headers, now func() time.Time) (policies.Principal, time.Time, error) {
+	none := policies.Principal{}
+	algorithm, err := p.checkHeader(header)
+	if err != nil {
+		return none, time.Time{}, err
 	}
-	var raw []any
-	if err := t.Get(name, &raw); err != nil {
-		return t.Get(name, list)
+	kid, _ := header.KeyID()
+	key, fresh, err := p.keys.key(ctx, kid, algorithm)
+	if err != nil {
+		return none, time.Time{}, err
 	}
-	for _, item := range raw {
-		s, ok := item.(string)
-		if !ok {
-			return errHeader
-		}
-		*list = append(*list, s)
+	options := []jwt.ParseOption{
+		jwt.WithKey(algorithm, key), jwt.WithValidate(true), jwt.WithClock(jwt.ClockFunc(now)),
+		jwt.WithAcceptableSkew(skew), jwt.WithIssuer(p.issuer),
+		jwt.WithRequiredClaim(jwt.ExpirationKey), jwt.WithRequiredClaim(jwt.SubjectKey),
 	}
-	return nil
+	if p.needJTI {
+		options = append(options, jwt.WithRequiredClaim(jwt.JwtIDKey))
+	}
+	t, err := jwt.Parse(token, options...)
+	if err != nil {
+		return none, time.Time{}, err
+	}
+	audience, _ := t.Audience()
+	if !slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(p.audience, a) }) {
+		return none, time.Time{}, errToken
+	}
+	principal, err := p.principal(t)
+	until, _ := t.Expiration()
+	if until = until.Add(skew); !fresh.IsZero() && fresh.Before(until) {
+		until = fresh
+	}
+	return principal, until, err
+}
+
+// checkHeader reads typ and alg. Headers that bring keys of their own (jku, jwk,
+// x5u) count for nothing; what must be understood (crit) is not.
+func (p *Provider) checkHeader(header jws.Headers) (jwa.SignatureAlgorithm, error) {
+	typ, _ := header.Type()
+	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	algorithm, ok := header.Algorithm()
+	_, critical := header.Critical()
+	if !ok || critical || !slices.Contains(p.types, typ) || !slices.Contains(p.algorithms, algorithm.String()) {
+		return jwa.SignatureAlgorithm{}, errToken
+	}
+	return algorithm, nil
 }

@@ -54,7 +54,8 @@ func TestVerifyReadsTheClaims(t *testing.T) {
 		}
 		got.TokenID = ""
 		want := policies.Principal{
-			Subject: "dr-a", Roles: []string{"clinician", "nurse"}, Patient: "p1", Org: "ward",
+			Purposes: []string{"TREAT"},
+			Subject:  "dr-a", Roles: []string{"clinician", "nurse"}, Patient: "p1", Org: "ward",
 			Purpose: "TREAT", Client: "app", FHIRUser: "Practitioner/1",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

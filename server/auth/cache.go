@@ -9,7 +9,8 @@ import (
 )
 
 // tokenCache remembers tokens that were verified, by their digest, because a
-// signature check costs more than most requests. An entry dies with its token.
+// signature check costs more than most requests. An entry dies with its token, or
+// when the keys behind it must be asked for again.
 type tokenCache struct {
 	mu      sync.RWMutex
 	entries map[[sha256.Size]byte]cached
@@ -17,7 +18,7 @@ type tokenCache struct {
 
 type cached struct {
 	principal policies.Principal
-	expires   time.Time
+	until     time.Time
 }
 
 // maxCached bounds the memory: about 300 bytes an entry.
@@ -31,17 +32,17 @@ func (c *tokenCache) get(sum [sha256.Size]byte, now time.Time) (policies.Princip
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	e, ok := c.entries[sum]
-	if !ok || !now.Before(e.expires.Add(skew)) {
+	if !ok || !now.Before(e.until) {
 		return policies.Principal{}, false
 	}
 	return e.principal, true
 }
 
-func (c *tokenCache) put(sum [sha256.Size]byte, p policies.Principal, expires time.Time) {
+func (c *tokenCache) put(sum [sha256.Size]byte, p policies.Principal, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.entries) >= maxCached {
 		clear(c.entries)
 	}
-	c.entries[sum] = cached{p, expires}
+	c.entries[sum] = cached{p, until}
 }
