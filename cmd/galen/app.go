@@ -19,6 +19,7 @@ import (
 	"galen/fhir/definition"
 	"galen/fhir/operation"
 	"galen/fhir/path"
+	"galen/fhir/profile"
 	"galen/fhir/rest"
 	"galen/fhir/rest/integrity"
 	"galen/fhir/search/index"
@@ -56,7 +57,7 @@ func commonFlags() []cli.Flag {
 		text("models", "", "directory of further models"),
 		text("packages", "", "directory of FHIR packages (.tgz): their profiles and code systems are known"),
 		text("base-url", "", "absolute URL of the server as clients see it, without /fhir"),
-		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets)"),
+		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets, claimed profiles, extensions)"),
 		&cli.Int64Flag{Name: "max-entries", Value: maxEntries, Usage: "entries of a batch or transaction at most", Sources: env("max-entries")},
 		&cli.BoolFlag{Name: "referential-integrity", Usage: "refuse references to what is not there and deletes of what is referred to", Sources: env("referential-integrity")},
 		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
@@ -170,7 +171,10 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	validator, err := newValidator(t, o.level)
+	if a.knowledge, err = newKnowledge(t, a.store, o.packages); err != nil {
+		return nil, err
+	}
+	validator, err := newValidator(t, o.level, a.knowledge.Profiles)
 	if err != nil {
 		return nil, err
 	}
@@ -184,9 +188,6 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 		Limits:    rest.Limits{Page: 20, MaxPage: 1000, Entries: int(cmp.Or(o.entries, maxEntries)), Depth: 100},
 		Integrity: guard,
 	})
-	if a.knowledge, err = newKnowledge(t, a.store, o.packages); err != nil {
-		return nil, err
-	}
 	return a, a.openHooks(ctx, o, t, engine, log)
 }
 
@@ -202,12 +203,17 @@ func newKnowledge(t tables, s *store.Store, folder string) (operation.Knowledge,
 	return operation.NewKnowledge(o)
 }
 
-func newValidator(t tables, name string) (*validate.Validator, error) {
+// newValidator is what a resource must pass to be stored.
+func newValidator(t tables, name string, profiles *profile.Validator) (rest.Validator, error) {
 	level, ok := validate.ParseLevel(cmp.Or(name, "base"))
 	if !ok {
 		return nil, errors.New("--validation must be none, base or strict")
 	}
-	return validate.New(t.defs, t.engine, level)
+	base, err := validate.New(t.defs, t.engine, level)
+	if err != nil || level != validate.Strict {
+		return base, err
+	}
+	return profile.Claims{Base: base, Profiles: profiles}, nil
 }
 
 func (a *app) openStore(t tables, dir string) (*store.Store, error) {

@@ -52,7 +52,7 @@ func NewKnowledge(o KnowledgeOptions) (Knowledge, error) {
 	}
 	return Knowledge{
 		Terminology: codes, Validator: strict,
-		Profiles: profile.New(profile.Options{Defs: o.Defs, Engine: o.Engine, Source: sources, Terminology: codes}),
+		Profiles: profile.New(profile.Options{Defs: o.Defs, Engine: o.Engine, Source: sources, Terminology: terminology.ForPath{Service: codes}}),
 	}, nil
 }
 

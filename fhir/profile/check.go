@@ -33,6 +33,15 @@ func (c *checker) fail(kind fhir.Kind, at, message string) {
 	c.add(fhir.SeverityError, kind, at, message)
 }
 
+// conformsTo answers the FHIRPath function of that name.
+func (c *checker) conformsTo(_ context.Context, item path.Item, canonical string) (bool, error) {
+	p, err := c.find(c.ctx, canonical)
+	if err != nil {
+		return false, err
+	}
+	return c.Defs.IsA(item.Type(), p.typ) && c.conforms(value{node: item.Node(), typ: item.Type(), at: item.Type()}, p), nil
+}
+
 // conforms reports whether a value meets a profile, without findings.
 func (c *checker) conforms(v value, p *profile) bool {
 	trial := checker{Validator: c.Validator, ctx: c.ctx, whole: c.whole, depth: c.depth}
@@ -75,7 +84,7 @@ func (c *checker) hold(v value, r rule) {
 	if r.warning {
 		severity = fhir.Warning
 	}
-	result, err := r.expr.Eval(c.ctx, path.Env{Resource: c.whole, Focus: path.TypedItem(v.typ, v.node)})
+	result, err := r.expr.Eval(c.ctx, path.Env{Resource: c.whole, Focus: path.TypedItem(v.typ, v.node), Terminology: c.Terminology, Conforms: c.conformsTo})
 	if err != nil {
 		c.add(fhir.Warning, fhir.Invariant, v.at, r.text+" (cannot be decided)")
 		return

@@ -32,8 +32,9 @@ var packed []byte
 // (fhir/spec/SOURCE.md).
 func Builtin() *definition.Library { return definition.Packed(packed) }
 
-// Terminology decides on codes.
+// Terminology decides on codes, for bindings and for expressions.
 type Terminology interface {
+	path.Terminology
 	// Contains reports whether a code is in a value set; the error says that it
 	// cannot be decided.
 	Contains(ctx context.Context, valueSet string, c terminology.Coding) (bool, error)

@@ -58,7 +58,7 @@ func newValidator(t testing.TB, definitions ...string) *profile.Validator {
 	source := definition.Stack{s, profile.Builtin(), terminology.Builtin()}
 	return profile.New(profile.Options{
 		Defs: defs, Engine: path.New(defs, units), Source: source,
-		Terminology: terminology.New(terminology.Options{Source: source, Units: units, Now: time.Now}),
+		Terminology: terminology.ForPath{Service: terminology.New(terminology.Options{Source: source, Units: units, Now: time.Now})},
 	})
 }
 
@@ -174,6 +174,8 @@ func TestElements(t *testing.T) {
 		{"required binding", `{"id":"Patient.maritalStatus","path":"Patient.maritalStatus","min":0,"max":"1","type":[{"code":"CodeableConcept"}],"binding":{"strength":"required","valueSet":"http://hl7.org/fhir/ValueSet/administrative-gender"}}`, `{"resourceType":"Patient","maritalStatus":{"coding":[{"system":"http://hl7.org/fhir/administrative-gender","code":"m"}]}}`, "Patient.maritalStatus"},
 		{"pattern of a concept", `{"id":"Patient.maritalStatus","path":"Patient.maritalStatus","min":0,"max":"1","type":[{"code":"CodeableConcept"}],"patternCodeableConcept":{"coding":[{"code":"a"}]}}`, `{"resourceType":"Patient","maritalStatus":{"coding":[{"system":"s","code":"b"}]}}`, "Patient.maritalStatus"},
 		{"a constraint of its own", `{"id":"Patient.name","path":"Patient.name","min":0,"max":"*","type":[{"code":"HumanName"}],"constraint":[{"key":"x-1","severity":"error","human":"needs a family name","expression":"family.exists()"}]}`, `{"resourceType":"Patient","name":[{"text":"x"}]}`, "Patient.name[0]"},
+		{"memberOf in a constraint", `{"id":"Patient.gender","path":"Patient.gender","min":0,"max":"1","type":[{"code":"code"}],"constraint":[{"key":"x-1","severity":"error","human":"h","expression":"memberOf('http://hl7.org/fhir/ValueSet/days-of-week')"}]}`, `{"resourceType":"Patient","gender":"male"}`, "Patient.gender"},
+		{"conformsTo in a constraint", `{"id":"Patient.contained","path":"Patient.contained","min":0,"max":"*","type":[{"code":"Resource"}],"constraint":[{"key":"x-1","severity":"error","human":"h","expression":"conformsTo('http://hl7.org/fhir/StructureDefinition/vitalsigns')"}]}`, `{"resourceType":"Patient","contained":[{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"}}]}`, "Patient.contained[0]"},
 		{"length", `{"id":"Patient.name","path":"Patient.name","min":0,"max":"*","type":[{"code":"HumanName"}]},{"id":"Patient.name.text","path":"Patient.name.text","min":0,"max":"1","maxLength":2,"type":[{"code":"string"}]}`, `{"resourceType":"Patient","name":[{"text":"äöü"}]}`, "Patient.name[0].text"},
 		{"a primitive with extensions alone is there", `{"id":"Patient.birthDate","path":"Patient.birthDate","min":1,"max":"1","type":[{"code":"date"}]}`, `{"resourceType":"Patient","_birthDate":{"extension":[{"url":"http://a","valueString":"x"}]}}`, ""},
 	}
@@ -309,6 +311,31 @@ func BenchmarkBloodPressure(b *testing.B) {
 	for b.Loop() {
 		if _, err := v.Validate(b.Context(), r, core+"bp"); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+type noIssues struct{}
+
+func (noIssues) Validate(fhir.Resource) fhir.Issues { return nil }
+
+func TestClaims(t *testing.T) {
+	c := profile.Claims{Base: noIssues{}, Profiles: newValidator(t), Required: map[string][]string{"Observation": {core + "vitalsigns"}, "Device": {"http://none"}}}
+	noCategory := strings.Replace(bloodPressure, `"vital-signs"`, `"laboratory"`, 1)
+	for name, tt := range map[string]struct {
+		resource string
+		errors   bool
+	}{
+		"keeps what is required":        {bloodPressure, false},
+		"breaks what is required":       {noCategory, true},
+		"a required one is not known":   {`{"resourceType":"Device"}`, true},
+		"a claim that is kept":          {`{"resourceType":"Group","type":"person","actual":true,"meta":{"profile":["` + core + `actualgroup"]}}`, false},
+		"a claim of another type":       {`{"resourceType":"Patient","meta":{"profile":["` + core + `bp"]}}`, false},
+		"an extension in a wrong place": {`{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"` + core + `patient-birthPlace","valueAddress":{"city":"x"}}]}`, true},
+	} {
+		issues := c.Validate(parse(t, tt.resource))
+		if got := slices.ContainsFunc(issues, func(i fhir.Issue) bool { return i.Severity == fhir.SeverityError }); got != tt.errors {
+			t.Errorf("%s: %v", name, issues)
 		}
 	}
 }

@@ -424,6 +424,42 @@ func TestAgreesWithSpec(t *testing.T) {
 	}
 }
 
+// memberOf() and subsumes() (fhirpath.html#functions): empty where it cannot be
+// known.
+func TestForPath(t *testing.T) {
+	f := terminology.ForPath{Service: service(t, terminology.Limits{}, animals, vs(`{"include":[{"system":"http://a","filter":[{"property":"concept","op":"is-a","value":"mammal"}]}]}`))}
+	item := func(text string) path.Item {
+		doc, err := jsontree.Parse([]byte(text), jsontree.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc.Root().Get("coding").Exists() {
+			return path.TypedItem("CodeableConcept", doc.Root())
+		}
+		return path.TypedItem("Coding", doc.Root())
+	}
+	dog, whole := item(`{"system":"http://a","code":"dog"}`), item(`{"coding":[{"system":"x","code":"y"},{"system":"http://a","code":"animal"}]}`)
+	tests := []struct {
+		name          string
+		ask           func() (bool, bool, error)
+		answer, known bool
+	}{
+		{"member", func() (bool, bool, error) { return f.MemberOf(t.Context(), dog, "http://v") }, true, true},
+		{"no member", func() (bool, bool, error) { return f.MemberOf(t.Context(), whole, "http://v") }, false, true},
+		{"unknown value set", func() (bool, bool, error) { return f.MemberOf(t.Context(), dog, "http://none") }, false, false},
+		{"subsumes", func() (bool, bool, error) { return f.Subsumes(t.Context(), whole, dog) }, true, true},
+		{"does not subsume", func() (bool, bool, error) { return f.Subsumes(t.Context(), dog, whole) }, false, true},
+		{"unknown system", func() (bool, bool, error) {
+			return f.Subsumes(t.Context(), item(`{"system":"n","code":"c"}`), item(`{"system":"n","code":"d"}`))
+		}, false, false},
+	}
+	for _, tt := range tests {
+		if answer, known, err := tt.ask(); answer != tt.answer || known != tt.known || err != nil {
+			t.Errorf("%s: %v, %v, %v", tt.name, answer, known, err)
+		}
+	}
+}
+
 func BenchmarkContains(b *testing.B) {
 	s := service(b, terminology.Limits{})
 	c := terminology.Coding{System: "http://hl7.org/fhir/administrative-gender", Code: "male"}
