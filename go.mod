@@ -19,6 +19,7 @@ require (
 	github.com/yalue/onnxruntime_go v1.35.0
 	golang.org/x/term v0.47.0
 	golang.org/x/text v0.43.0
+	golang.org/x/time v0.16.0
 	golang.org/x/tools v0.52.0
 	google.golang.org/protobuf v1.36.12
 )

@@ -45,6 +45,7 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 		start := time.Now()
 		r := s.newRequest(c)
 		c.Writer.Header().Set("X-Request-Id", r.RequestID)
+		secure(c, rt)
 		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
 		defer cancel()
 		out, err := s.call(ctx, c, rt, r)
@@ -86,8 +87,8 @@ func (s *Server) call(ctx context.Context, c *gin.Context, rt route, r *request)
 		}
 	}()
 	if rt.access == signedIn {
-		if r.Principal, err = s.Auth.Verify(ctx, r.header.Get("Authorization")); err != nil {
-			return response{}, s.REST.Refused(ctx, r.Caller)
+		if err := s.authenticate(ctx, c, r); err != nil {
+			return response{}, err
 		}
 	}
 	if rt.kind == fhirRoute && r.refused != nil {

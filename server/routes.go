@@ -47,6 +47,7 @@ func (s *Server) routes() []route {
 		{get, "/healthz", s.healthz, open, jsonRoute, false},
 		{get, "/readyz", s.readyz, open, jsonRoute, false},
 
+		{get, fhirPath + "/.well-known/smart-configuration", s.smartConfiguration, open, jsonRoute, false},
 		{get, fhirPath + "/metadata", s.capabilities, open, fhirRoute, false},
 		{post, fhirPath, s.bundle, signedIn, fhirRoute, true},
 		{post, fhirPath + "/", s.bundle, signedIn, fhirRoute, true},

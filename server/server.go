@@ -24,6 +24,7 @@ import (
 	"galen/fhir/xml"
 	"galen/hooks"
 	"galen/policies"
+	"galen/policies/smart"
 )
 
 // Authenticator turns an Authorization header into who calls. The error is of
@@ -46,6 +47,13 @@ type Config struct {
 	MaxBody int64
 	// Timeout is how long one request may take.
 	Timeout time.Duration
+	// Authorization tells where apps get their tokens; nil where the local issuer
+	// is all there is.
+	Authorization func(context.Context) (smart.Endpoints, error)
+	// Rate is how many requests a second one client may make on average, Burst how
+	// many at once; Rate 0 is no limit.
+	Rate  float64
+	Burst int
 	// NewID makes request ids.
 	NewID func() string
 	// Knowledge is what FHIR operations know of terminology and profiles.
@@ -62,13 +70,18 @@ type Server struct {
 	zippers *zippers
 	codec   *xml.Codec
 	ops     *operation.Set
+	limiter *limiter
+	smart   smartCache
 	ready   readiness
 }
 
 // New builds a Server; it starts nothing.
 func New(cfg Config) *Server {
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs), ops: operation.New(cfg.REST, cfg.Knowledge)}
+	s := &Server{
+		Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs),
+		ops: operation.New(cfg.REST, cfg.Knowledge), limiter: newLimiter(cfg.Rate, cfg.Burst),
+	}
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	s.engine.UseRawPath = false

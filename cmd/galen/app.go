@@ -84,6 +84,7 @@ type app struct {
 	store     *store.Store
 	catalog   *models.Catalog
 	knowledge operation.Knowledge
+	log       *audit.Log
 	closers   []func() error
 }
 
@@ -162,6 +163,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.log = log
 	a.closers = append(a.closers, log.Close)
 	audits, err := a.openAudits(t, log, filepath.Join(o.data, "audit", "index"), base)
 	if err != nil {

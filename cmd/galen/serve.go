@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"galen/models"
 	"galen/models/manifest"
 	"galen/models/onnx"
-	"galen/policies"
 	"galen/server"
 	"galen/server/auth"
 )
@@ -27,13 +25,12 @@ func serveCommand() *cli.Command {
 	flags := append([]cli.Flag{
 		dataFlag(),
 		text("addr", "127.0.0.1:8080", "address to listen on"),
-		text("auth", "on", "on, or off: everybody is administrator (loopback only)"),
 		&cli.BoolFlag{Name: "demo", Usage: "load demo data"},
 		&cli.DurationFlag{Name: "timeout", Value: 30 * time.Second, Usage: "longest time for one request"},
 		&cli.DurationFlag{Name: "drain", Value: 20 * time.Second, Usage: "time that running requests get at the end"},
 		&cli.Int64Flag{Name: "max-body", Value: 64 << 20, Usage: "longest request body in bytes"},
 		text("log-level", "info", "debug, info, warn or error"),
-	}, commonFlags()...)
+	}, append(securityFlags(), commonFlags()...)...)
 	for _, f := range flags {
 		configurable(f, file)
 	}
@@ -68,19 +65,19 @@ func serve(ctx context.Context, c *cli.Command) error {
 		return err
 	}
 	log := newLog(os.Stderr, level)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.String("addr"))
+	listener, scheme, err := listen(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	o := optionsOf(c)
 	if o.baseURL == "" {
-		o.baseURL = "http://" + listener.Addr().String()
+		o.baseURL = scheme + "://" + listener.Addr().String()
 	}
 	issuer, err := auth.OpenIssuer(o.data, time.Now)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	authenticator, err := authentication(c.String("auth"), listener.Addr(), issuer, log)
+	authenticator, endpoints, err := authentication(c, listener.Addr(), issuer, o.baseURL+"/fhir", log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -88,12 +85,16 @@ func serve(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if cut := a.log.Recovered(); cut.Bytes > 0 {
+		log.WarnContext(ctx, "audit log recovered after a crash", slog.Uint64("seq", cut.Seq), slog.Int64("bytes", cut.Bytes))
+	}
 	for _, r := range a.catalog.Refused() {
 		log.WarnContext(ctx, "model refused", slog.String("model", r.Path), slog.Any("error", r.Err))
 	}
 	s := server.New(server.Config{
 		REST: a.rest, Hooks: a.hooks, Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
 		Knowledge: a.knowledge, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
+		Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
 	})
 	if c.Bool("demo") {
 		err = a.demo(ctx, c.Root().Writer, issuer, o.baseURL)
@@ -103,29 +104,6 @@ func serve(ctx context.Context, c *cli.Command) error {
 		err = s.Serve(ctx, listener, c.Duration("drain"))
 	}
 	return errors.Join(err, a.close())
-}
-
-// everybody is the authenticator of --auth=off.
-type everybody struct{}
-
-// Verify lets anybody in as administrator and clinician.
-func (everybody) Verify(context.Context, string) (policies.Principal, error) {
-	return policies.Principal{Subject: "anonymous", Roles: []string{"admin", "clinician"}}, nil
-}
-
-func authentication(mode string, addr net.Addr, issuer *auth.Issuer, log *slog.Logger) (server.Authenticator, error) {
-	switch mode {
-	case "on":
-		return auth.NewVerifier(issuer, time.Now)
-	case "off":
-		if tcp, ok := addr.(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-			return nil, errors.New("--auth=off is for loopback addresses only")
-		}
-		log.Warn("AUTHENTICATION IS OFF: everybody on this machine is administrator")
-		fmt.Fprintln(os.Stderr, "\n  !!! AUTHENTICATION IS OFF: everybody on this machine is administrator !!!")
-		return everybody{}, nil
-	}
-	return nil, errors.New("--auth must be on or off")
 }
 
 func modelOptions(runtime *onnx.Runtime) models.Options {

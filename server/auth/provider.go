@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"galen/fhir"
+	"galen/policies/smart"
 )
 
 // ProviderConfig is one external issuer of access tokens, an OpenID Provider or
@@ -113,27 +114,12 @@ type metadata struct {
 	client *http.Client
 }
 
-// Endpoints are where a provider does what; "" for what it does not offer.
-type Endpoints struct {
-	Issuer        string   `json:"issuer"`
-	JWKS          string   `json:"jwks_uri"`
-	Authorization string   `json:"authorization_endpoint"`
-	Token         string   `json:"token_endpoint"`
-	Introspection string   `json:"introspection_endpoint"`
-	Revocation    string   `json:"revocation_endpoint"`
-	Management    string   `json:"management_endpoint"`
-	Registration  string   `json:"registration_endpoint"`
-	Grants        []string `json:"grant_types_supported"`
-	Methods       []string `json:"token_endpoint_auth_methods_supported"`
-	Challenges    []string `json:"code_challenge_methods_supported"`
-}
-
 // Endpoints fetches the provider's metadata. The error is of Kind Unavailable.
-func (p *Provider) Endpoints(ctx context.Context) (Endpoints, error) { return p.meta.fetch(ctx) }
+func (p *Provider) Endpoints(ctx context.Context) (smart.Endpoints, error) { return p.meta.fetch(ctx) }
 
 // fetch reads the OpenID configuration, or else that of OAuth 2, whose path
 // stands between host and path of the issuer (RFC 8414, section 3.1).
-func (m *metadata) fetch(ctx context.Context) (Endpoints, error) {
+func (m *metadata) fetch(ctx context.Context) (smart.Endpoints, error) {
 	base := strings.TrimSuffix(m.issuer, "/")
 	places := []string{base + "/.well-known/openid-configuration"}
 	if u, err := url.Parse(base); err == nil {
@@ -143,7 +129,7 @@ func (m *metadata) fetch(ctx context.Context) (Endpoints, error) {
 	}
 	var failed error
 	for _, place := range places {
-		var e Endpoints
+		var e smart.Endpoints
 		if failed = m.get(ctx, place, &e); failed != nil {
 			continue
 		}
@@ -152,7 +138,7 @@ func (m *metadata) fetch(ctx context.Context) (Endpoints, error) {
 		}
 		return e, nil
 	}
-	return Endpoints{}, unreachable(failed)
+	return smart.Endpoints{}, unreachable(failed)
 }
 
 func unreachable(err error) error {

@@ -61,6 +61,7 @@ type Server struct {
 	tb       testing.TB
 	URL      string // of the server, no slash at its end; the FHIR base is URL + "/fhir"
 	Handler  http.Handler
+	Config   server.Config // of Handler
 	REST     *rest.Service
 	Store    *store.Store
 	AuditLog *audit.Log
@@ -123,11 +124,12 @@ func Start(tb testing.TB, o Options) *Server {
 	loaded, loadErr := tables()
 	d := must(tb, loaded, loadErr)
 	knowledge, knowledgeErr := operation.NewKnowledge(operation.KnowledgeOptions{Defs: d.defs, Engine: d.engine, Units: d.units, Store: s.Store, Now: o.Now})
-	h := server.New(server.Config{
+	s.Config = server.Config{
 		REST: s.REST, Knowledge: must(tb, knowledge, knowledgeErr), Hooks: must(tb, dispatcher, hooksErr), Auth: must(tb, verifier, err),
 		Log:     slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		BaseURL: o.BaseURL, MaxBody: o.MaxBody, Timeout: 30 * time.Second, NewID: uuid.NewString, Version: "test",
-	})
+	}
+	h := server.New(s.Config)
 	h.Ready(true)
 	s.Handler = h
 	front := httptest.NewServer(h)

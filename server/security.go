@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"slices"
+	"sync"
+
+	"github.com/gin-gonic/gin"
+	"golang.org/x/time/rate"
+
+	"galen/fhir"
+)
+
+// secure sets the headers that keep a browser from doing harm with an answer:
+// from guessing its type, framing it, running what it holds, or telling its
+// address to others. A handler may replace them.
+func secure(c *gin.Context, rt route) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if rt.access == signedIn {
+		h.Set("Cache-Control", "no-store")
+	}
+	if c.Request.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// purposeHeader chooses one of the purposes that the token allows.
+const purposeHeader = "X-Purpose-Of-Use"
+
+// authenticate finds out who calls. A token that is bound to a client
+// certificate (RFC 8705) is good only with it; a purpose that the token does not
+// allow is refused, since nobody may claim one beyond the registration.
+func (s *Server) authenticate(ctx context.Context, c *gin.Context, r *request) error {
+	p, err := s.Auth.Verify(ctx, r.header.Get("Authorization"))
+	if err != nil {
+		if !s.limiter.allow("address " + r.Address) {
+			return throttled()
+		}
+		return s.REST.Refused(ctx, r.Caller)
+	}
+	if p.Certificate != "" && p.Certificate != thumbprint(c.Request.TLS) {
+		return s.REST.Refused(ctx, r.Caller)
+	}
+	r.Principal = p
+	if !s.limiter.allow("client " + p.Client + " " + p.Subject) {
+		return throttled()
+	}
+	if wanted := r.header.Get(purposeHeader); wanted != "" {
+		if !slices.Contains(p.Purposes, wanted) {
+			return fhir.E("server.authenticate", fhir.Forbidden, purposeHeader, "the token does not allow this purpose of use")
+		}
+		r.Principal.Purpose = wanted
+	}
+	return nil
+}
+
+// thumbprint is the x5t#S256 of the certificate that the client showed.
+func thumbprint(state *tls.ConnectionState) string {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(state.PeerCertificates[0].Raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+func throttled() error {
+	return fhir.E("server.authenticate", fhir.Throttled, "", "too many requests; try again later")
+}
+
+// limiter holds each client to its rate.
+type limiter struct {
+	rate    rate.Limit
+	burst   int
+	mu      sync.Mutex
+	clients map[string]*rate.Limiter
+}
+
+// maxClients bounds the memory; when it is full, those at rest are forgotten.
+const maxClients = 50_000
+
+func newLimiter(perSecond float64, burst int) *limiter {
+	return &limiter{rate: rate.Limit(perSecond), burst: max(burst, 1), clients: map[string]*rate.Limiter{}}
+}
+
+func (l *limiter) allow(client string) bool {
+	if l.rate <= 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one, ok := l.clients[client]
+	if !ok {
+		if len(l.clients) >= maxClients {
+			l.forget()
+		}
+		one = rate.NewLimiter(l.rate, l.burst)
+		l.clients[client] = one
+	}
+	return one.Allow()
+}
+
+// forget drops the clients that have their whole burst again: it changes
+// nothing for them. If none is at rest, all are dropped.
+func (l *limiter) forget() {
+	for name, one := range l.clients {
+		if one.Tokens() >= float64(l.burst) {
+			delete(l.clients, name)
+		}
+	}
+	if len(l.clients) >= maxClients {
+		clear(l.clients)
+	}
+}

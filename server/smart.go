@@ -1,0 +1,51 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"galen/policies/smart"
+)
+
+// smartCache keeps the smart-configuration, whose endpoints another server knows.
+type smartCache struct {
+	mu   sync.Mutex
+	body []byte
+	at   time.Time
+}
+
+// smartFresh is how long the endpoints are relied on; while the authorization
+// server cannot be asked, the last answer stays.
+const smartFresh = 10 * time.Minute
+
+// smartConfiguration answers GET [base]/.well-known/smart-configuration: JSON
+// whatever the client accepts, to anybody, from any origin
+// (https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html).
+func (s *Server) smartConfiguration(ctx context.Context, _ *request) (response, error) {
+	s.smart.mu.Lock()
+	defer s.smart.mu.Unlock()
+	if s.smart.body == nil || time.Since(s.smart.at) >= smartFresh {
+		if err := s.readSMART(ctx); err != nil && s.smart.body == nil {
+			return response{}, err
+		}
+	}
+	header := http.Header{"Access-Control-Allow-Origin": {"*"}, "Cache-Control": {"public, max-age=300"}}
+	return response{kind: "application/json", header: header, body: s.smart.body}, nil
+}
+
+func (s *Server) readSMART(ctx context.Context) error {
+	var endpoints smart.Endpoints
+	if s.Authorization != nil {
+		var err error
+		if endpoints, err = s.Authorization(ctx); err != nil {
+			return err
+		}
+	}
+	body, err := smart.Configuration(endpoints)
+	if err == nil {
+		s.smart.body, s.smart.at = body, time.Now()
+	}
+	return err
+}
