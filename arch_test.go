@@ -83,6 +83,7 @@ var wrapped = map[string][]string{
 	"github.com/schollz/progressbar":       {"galen/cmd/galen"},
 	"github.com/goccy/go-yaml":             {"galen/models/manifest", "galen/policies", "galen/cmd/galen"},
 	"go.mongodb.org/mongo-driver":          {"galen/store/mongo"},
+	"github.com/vektah/gqlparser":          {"galen/fhir/operation/graphql"},
 }
 
 func TestWrappedLibrariesHaveOneImporter(t *testing.T) {

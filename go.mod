@@ -16,6 +16,7 @@ require (
 	github.com/samply/golang-fhir-models/fhir-models v0.3.2
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/urfave/cli/v3 v3.14.0
+	github.com/vektah/gqlparser/v2 v2.5.64
 	github.com/yalue/onnxruntime_go v1.35.0
 	golang.org/x/term v0.47.0
 	golang.org/x/text v0.43.0

@@ -152,6 +152,10 @@ func definitions() []Definition {
 			Params: append(window, pages...), handle: (*Set).everything,
 		},
 		{
+			Name: "graphql", URL: r4 + "Resource-graphql", System: true, Instance: true, Raw: true,
+			Params: []Param{{"query", "string", false}, {"operationName", "string", false}, {"variables", "string", false}}, handle: (*Set).graphql,
+		},
+		{
 			Name: "lastn", URL: r4 + "Observation-lastn", Types: []string{"Observation"}, Type: true,
 			Params: []Param{{"max", "positiveInt", false}}, Searches: true, handle: (*Set).lastn,
 		},
