@@ -278,7 +278,7 @@ func TestBatch(t *testing.T) {
 		{entryOf("GET", "Patient?identifier=s|1", ""), "200", ""},
 		{entryOf("GET", "?_type=Patient&_count=1", ""), "200", ""},
 		{entryOf("GET", "metadata", ""), "200", ""},
-		{entryOf("GET", "Patient/none", ""), "404", "Bundle.entry[%d].request.url"},
+		{entryOf("GET", "Patient/none", ""), "404", "Bundle.entry[%d]"},
 		{entryOf("GET", "Patent/1", ""), "404", "Bundle.entry[%d]"},
 		{entryOf("GET", "Patient?birthdate=x", ""), "400", "Bundle.entry[%d].request.url"},
 		{entryOf("GET", "Patient/one/_history?_count=x", ""), "400", "Bundle.entry[%d].request.url"},
