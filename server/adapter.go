@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -30,6 +31,7 @@ type request struct {
 	// refused is why no format can be served that the client takes; wanted is
 	// JSON then.
 	refused error
+	native  bool // the answer is the content of a Binary
 }
 
 func (r *request) param(name string) string { return r.params.ByName(name) }
@@ -53,6 +55,10 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 			err = s.respond(c, r.wanted, out)
 		}
 		if err != nil {
+			maps.Copy(c.Writer.Header(), out.header)
+			if fhir.KindOf(err) == fhir.MethodUnknown && c.Writer.Header().Get("Allow") == "" {
+				c.Writer.Header().Set("Allow", "GET, HEAD") // of what is read-only (RFC 9110, section 15.5.6)
+			}
 			s.respondError(c, r.wanted, err)
 		}
 		s.finish(ctx, c, rt, r, err, time.Since(start))
@@ -61,7 +67,7 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 
 func (s *Server) newRequest(c *gin.Context) *request {
 	id := c.Request.Header.Get("X-Request-Id")
-	if !fhir.ValidID(id) {
+	if !echoed(id) {
 		id = s.NewID()
 	}
 	base := baseURL(c.Request, s.BaseURL)
@@ -71,9 +77,24 @@ func (s *Server) newRequest(c *gin.Context) *request {
 		header: c.Request.Header, params: c.Params, base: base,
 	}
 	if strings.HasPrefix(r.path, fhirPath) {
-		r.wanted, r.refused = negotiate(c.Request.URL.Query(), r.header.Values("Accept"))
+		query := c.Request.URL.Query()
+		r.wanted, r.refused = negotiate(query, r.header.Values("Accept"))
+		if r.native = nativeBinary(r, query.Get("_format")); r.native {
+			r.refused = nil
+		}
 	}
 	return r
+}
+
+// echoed reports whether a client's request id can be taken over: visible ASCII
+// without quotes and the like, of a length for a log.
+func echoed(id string) bool {
+	for _, c := range []byte(id) {
+		if c <= ' ' || c > '~' || strings.IndexByte("\"'`\\<>", c) >= 0 {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 128
 }
 
 // call authenticates, reads the body and runs the handler. A panic is an
@@ -135,11 +156,20 @@ func (s *Server) readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// known is a method as a label of metrics: what clients make up is one.
+func known(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
 // finish counts and logs the request: its route and never its URL, which may
 // hold patient data.
 func (s *Server) finish(ctx context.Context, c *gin.Context, rt route, r *request, err error, took time.Duration) {
 	status := c.Writer.Status()
-	s.metrics.observe(r.method, rt.path, status, took)
+	s.metrics.observe(known(r.method), rt.path, status, took)
 	level := slog.LevelDebug
 	attrs := []slog.Attr{
 		slog.String("request_id", r.RequestID), slog.String("method", r.method), slog.String("route", rt.path),

@@ -4,11 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"time"
 
 	"galen/fhir"
-	"galen/fhir/r4"
+	"galen/fhir/etag"
 	"galen/fhir/rest"
 	"galen/fhir/rest/bundle"
 	"galen/store"
@@ -20,104 +20,174 @@ func (s *Server) capabilities(_ context.Context, r *request) (response, error) {
 
 func (r *request) key() fhir.Key { return fhir.Key{Type: r.param("type"), ID: r.param("id")} }
 
-// read answers GET [type]/[id], conditional reads included
-// (https://hl7.org/fhir/R4/http.html#read, #cread).
+// read answers GET [type]/[id] and [type]/[id]/_history/[version], conditional
+// reads included (https://hl7.org/fhir/R4/http.html#read, #vread, #cread). The
+// answer for a deleted resource has the version of its deletion.
 func (s *Server) read(ctx context.Context, r *request) (response, error) {
-	rec, err := s.REST.Read(ctx, r.Caller, r.key())
+	var rec store.Record
+	var err error
+	if version := r.param("version"); version != "" {
+		rec, err = s.REST.VRead(ctx, r.Caller, r.key(), version)
+	} else {
+		rec, err = s.REST.Read(ctx, r.Caller, r.key())
+	}
 	if err != nil {
-		return response{}, err
+		return response{header: versionHeader(rec.Header)}, err
 	}
-	if unchanged(r.header, rec.Header) {
-		return response{status: http.StatusNotModified, header: versionHeader(rec.Header)}, nil
+	header := versionHeader(rec.Header)
+	if etag.Unchanged(strings.Join(r.header.Values("If-None-Match"), ","), r.header.Get("If-Modified-Since"), rec.Header) {
+		return response{status: http.StatusNotModified, header: header}, nil
 	}
-	return recordResponse(rec), nil
+	if r.native {
+		return native(header, rec.Body)
+	}
+	return response{header: header, body: rec.Body}, nil
 }
 
-func (s *Server) vread(ctx context.Context, r *request) (response, error) {
-	rec, err := s.REST.VRead(ctx, r.Caller, r.key(), r.param("version"))
-	if err != nil {
-		return response{}, err
-	}
-	return recordResponse(rec), nil
-}
-
-func recordResponse(rec store.Record) response {
-	return response{header: versionHeader(rec.Header), body: rec.Body}
-}
-
+// versionHeader is empty for the zero Header.
 func versionHeader(h fhir.Header) http.Header {
+	if h.Version == 0 {
+		return http.Header{}
+	}
 	return http.Header{
 		"Etag":          {h.ETag()},
 		"Last-Modified": {h.LastUpdated.UTC().Format(http.TimeFormat)},
 	}
 }
 
-// unchanged evaluates If-None-Match, and without it If-Modified-Since
-// (RFC 9110, section 13.2.2).
-func unchanged(header http.Header, h fhir.Header) bool {
-	if tags := header.Get("If-None-Match"); tags != "" {
-		for tag := range strings.SplitSeq(tags, ",") {
-			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
-			if tag == "*" || "W/"+tag == h.ETag() {
-				return true
-			}
-		}
-		return false
+// resource is the FHIR JSON of a request's body.
+func (r *request) resource() ([]byte, error) {
+	if r.param("type") == binaryType {
+		return r.binary()
 	}
-	since, err := http.ParseTime(header.Get("If-Modified-Since"))
-	return err == nil && !h.LastUpdated.Truncate(time.Second).After(since)
+	_, err := contentFormat(r.header.Get("Content-Type"))
+	return r.body, err
 }
 
 func (s *Server) create(ctx context.Context, r *request) (response, error) {
-	if _, err := contentFormat(r.header.Get("Content-Type")); err != nil {
+	body, err := r.resource()
+	if err != nil {
 		return response{}, err
 	}
-	out, err := s.REST.Create(ctx, r.Caller, r.param("type"), r.body, r.header.Get("If-None-Exist"))
+	out, err := s.REST.Create(ctx, r.Caller, r.param("type"), body, r.ifNoneExist())
 	if err != nil {
 		return response{}, err
 	}
 	return r.written(out), nil
+}
+
+// ifNoneExist is the criteria of a conditional create. A header without criteria
+// is not the same as none: it is refused further down.
+func (r *request) ifNoneExist() string {
+	values := r.header.Values("If-None-Exist")
+	if len(values) > 0 && strings.TrimSpace(strings.Join(values, "")) == "" {
+		return "?"
+	}
+	return strings.Join(values, "&")
 }
 
 func (s *Server) update(ctx context.Context, r *request) (response, error) {
-	if _, err := contentFormat(r.header.Get("Content-Type")); err != nil {
+	body, err := r.resource()
+	if err != nil {
 		return response{}, err
 	}
-	out, err := s.REST.Update(ctx, r.Caller, r.key(), r.body, r.header.Get("If-Match"))
+	var out rest.Outcome
+	switch {
+	case r.param("id") == "":
+		out, err = s.REST.UpdateWhere(ctx, r.Caller, r.param("type"), r.criteria(), body, r.header.Get("If-Match"))
+	case etag.Absent(r.header.Get("If-None-Match")):
+		out, err = s.REST.UpdateAbsent(ctx, r.Caller, r.key(), body)
+	default:
+		out, err = s.REST.Update(ctx, r.Caller, r.key(), body, r.header.Get("If-Match"))
+	}
 	if err != nil {
 		return response{}, err
 	}
 	return r.written(out), nil
 }
 
-func (s *Server) delete(ctx context.Context, r *request) (response, error) {
-	out, err := s.REST.Delete(ctx, r.Caller, r.key(), r.header.Get("If-Match"))
+// criteria is the query of a conditional interaction without what is for the
+// server itself.
+func (r *request) criteria() string {
+	parts := strings.Split(r.query, "&")
+	parts = slices.DeleteFunc(parts, func(p string) bool {
+		name, _, _ := strings.Cut(p, "=")
+		return name == "_format" || name == "_pretty"
+	})
+	return strings.Join(parts, "&")
+}
+
+// patch answers PATCH (https://hl7.org/fhir/R4/http.html#patch).
+func (s *Server) patch(ctx context.Context, r *request) (response, error) {
+	name, params := mediaType(r.header.Get("Content-Type"))
+	if !rightVersion(params) {
+		name = ""
+	}
+	p, err := s.REST.Patches.Read(name, r.body)
+	if err != nil {
+		return response{header: http.Header{"Accept-Patch": {strings.Join(s.REST.Patches.MediaTypes(), ", ")}}}, err
+	}
+	var out rest.Outcome
+	if r.param("id") == "" {
+		out, err = s.REST.PatchWhere(ctx, r.Caller, r.param("type"), r.criteria(), p, r.header.Get("If-Match"))
+	} else {
+		out, err = s.REST.Patch(ctx, r.Caller, r.key(), p, r.header.Get("If-Match"))
+	}
 	if err != nil {
 		return response{}, err
 	}
-	res := response{status: http.StatusNoContent}
-	if out.Version != 0 {
-		res.header = http.Header{"Etag": {out.ETag()}}
+	return r.written(out), nil
+}
+
+// delete answers DELETE, conditional or not, the same whether there was
+// something to delete or not.
+func (s *Server) delete(ctx context.Context, r *request) (response, error) {
+	var out rest.Outcome
+	var err error
+	if r.param("id") == "" {
+		var all []rest.Outcome
+		if all, err = s.REST.DeleteWhere(ctx, r.Caller, r.param("type"), r.criteria(), r.header.Get("If-Match")); len(all) == 1 {
+			out = all[0]
+		}
+	} else {
+		out, err = s.REST.Delete(ctx, r.Caller, r.key(), r.header.Get("If-Match"))
+	}
+	if err != nil {
+		return response{}, err
+	}
+	res := response{status: http.StatusNoContent, header: versionHeader(out.Header)}
+	if prefer(r.header, "return") == "OperationOutcome" {
+		res.status, res.body = http.StatusOK, information("deleted")
 	}
 	return res, nil
 }
 
-// written answers a create or update as Prefer asks
+// written answers a create, update or patch as Prefer asks
 // (https://hl7.org/fhir/R4/http.html#ops).
 func (r *request) written(out rest.Outcome) response {
-	res := response{status: http.StatusOK, header: versionHeader(out.Record.Header)}
-	if out.Created {
-		res.status = http.StatusCreated
+	res := response{status: http.StatusOK, header: versionHeader(out.Header)}
+	done := "stored"
+	switch {
+	case out.Created:
+		res.status, done = http.StatusCreated, "created"
+	case out.Matched:
+		done = "there already"
 	}
-	res.header.Set("Location", r.fhirBase()+"/"+fhir.VersionedReference(out.Record.Key, out.Record.Version))
+	res.header.Set("Location", r.fhirBase()+"/"+fhir.VersionedReference(out.Key, out.Version))
 	switch prefer(r.header, "return") {
 	case "minimal":
 	case "OperationOutcome":
-		res.body = r4.OperationOutcome(fhir.Issues{{Severity: fhir.Information, Kind: fhir.Invalid, Diagnostics: "stored"}})
+		res.body = information(done)
 	default:
-		res.body = out.Record.Body
+		res.body = out.Body
 	}
 	return res
+}
+
+// information is an OperationOutcome of a success
+// (https://hl7.org/fhir/R4/valueset-issue-type.html#informational).
+func information(text string) []byte {
+	return []byte(`{"resourceType":"OperationOutcome","issue":[{"severity":"information","code":"informational","diagnostics":"` + text + `"}]}`)
 }
 
 // prefer reads one preference of RFC 7240, "" if it is not given.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -42,31 +43,38 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	get, post, put, del := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
-	return append(s.operationRoutes(), []route{
+	get, post, put, del, patch := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch
+	table := append(s.operationRoutes(), []route{
 		{get, "/healthz", s.healthz, open, jsonRoute, false},
 		{get, "/readyz", s.readyz, open, jsonRoute, false},
 
 		{get, fhirPath + "/.well-known/smart-configuration", s.smartConfiguration, open, jsonRoute, false},
 		{get, fhirPath + "/metadata", s.capabilities, open, fhirRoute, false},
 		{post, fhirPath, s.bundle, signedIn, fhirRoute, true},
-		{post, fhirPath + "/", s.bundle, signedIn, fhirRoute, true},
 		{get, fhirPath, s.searchSystem, signedIn, fhirRoute, false},
 		{post, fhirPath + "/_search", s.searchSystem, signedIn, fhirRoute, true},
 		{get, fhirPath + "/_history", s.history, signedIn, fhirRoute, false},
 		{get, fhirPath + "/:type", s.searchType, signedIn, fhirRoute, false},
 		{post, fhirPath + "/:type", s.create, signedIn, fhirRoute, true},
+		{put, fhirPath + "/:type", s.update, signedIn, fhirRoute, true},
+		{patch, fhirPath + "/:type", s.patch, signedIn, fhirRoute, true},
+		{del, fhirPath + "/:type", s.delete, signedIn, fhirRoute, false},
 		{post, fhirPath + "/:type/_search", s.searchType, signedIn, fhirRoute, true},
 		{get, fhirPath + "/:type/_history", s.history, signedIn, fhirRoute, false},
 		{get, fhirPath + "/:type/:id", s.read, signedIn, fhirRoute, false},
 		{put, fhirPath + "/:type/:id", s.update, signedIn, fhirRoute, true},
+		{patch, fhirPath + "/:type/:id", s.patch, signedIn, fhirRoute, true},
 		{del, fhirPath + "/:type/:id", s.delete, signedIn, fhirRoute, false},
 		{get, fhirPath + "/:type/:id/_history", s.history, signedIn, fhirRoute, false},
-		{get, fhirPath + "/:type/:id/_history/:version", s.vread, signedIn, fhirRoute, false},
+		{get, fhirPath + "/:type/:id/_history/:version", s.read, signedIn, fhirRoute, false},
 
 		{get, hooksPath, s.discover, open, jsonRoute, false},
 		{post, hooksPath + "/:service", s.callHook, signedIn, jsonRoute, true},
 	}...)
+	for _, method := range []string{post, put, patch, del} { // metadata is no type
+		table = append(table, route{method, fhirPath + "/metadata", wrongMethod("GET, HEAD"), open, fhirRoute, false})
+	}
+	return table
 }
 
 // route registers the table; HEAD works wherever GET does
@@ -79,17 +87,42 @@ func (s *Server) route() {
 		}
 	}
 	s.engine.GET("/metrics", gin.WrapH(s.metrics.scrape))
-	s.engine.NoRoute(s.adapt(route{path: "unknown", access: open, kind: jsonRoute, handle: noRoute}))
-	s.engine.NoMethod(s.adapt(route{path: "unknown method", access: open, kind: jsonRoute, handle: noMethod}))
+	s.engine.NoRoute(s.adapt(route{path: "unknown", access: open, kind: jsonRoute, handle: s.noRoute}))
 }
 
-func noRoute(context.Context, *request) (response, error) {
-	return response{}, fhir.E("server.route", fhir.NotFound, "", "nothing is served at this URL")
-}
-
-func noMethod(_ context.Context, r *request) (response, error) {
-	if strings.Contains(r.path, "/$") {
-		return response{}, fhir.E("server.route", fhir.NotFound, "", "there is no such operation here")
+// noRoute answers what no route takes: 405 if the URL has other methods. Gin's
+// own search for them (HandleMethodNotAllowed) panics on some paths, since it
+// walks the trees of all methods with the leftovers of the first.
+func (s *Server) noRoute(ctx context.Context, r *request) (response, error) {
+	var methods []string
+	for _, rt := range s.routes() {
+		if fits(rt.path, r.path) && !slices.Contains(methods, rt.method) {
+			methods = append(methods, rt.method)
+			if rt.method == http.MethodGet {
+				methods = append(methods, http.MethodHead)
+			}
+		}
 	}
-	return response{}, fhir.E("server.route", fhir.MethodUnknown, "", "this URL does not have that method")
+	switch {
+	case strings.Contains(r.path, "/$"):
+		return response{}, fhir.E("server.route", fhir.NotFound, "", "there is no such operation here")
+	case len(methods) == 0:
+		return response{}, fhir.E("server.route", fhir.NotFound, "", "nothing is served at this URL")
+	}
+	return wrongMethod(strings.Join(methods, ", "))(ctx, r)
+}
+
+// fits reports whether a path is one of a pattern's.
+func fits(pattern, path string) bool {
+	want, is := strings.Split(pattern, "/"), strings.Split(path, "/")
+	return slices.EqualFunc(want, is, func(w, p string) bool { return w == p || p != "" && strings.HasPrefix(w, ":") })
+}
+
+// wrongMethod answers 405 and names the methods that there are (RFC 9110,
+// section 15.5.6).
+func wrongMethod(allow string) handler {
+	return func(context.Context, *request) (response, error) {
+		return response{header: http.Header{"Allow": {allow}}},
+			fhir.E("server.route", fhir.MethodUnknown, "", "this URL does not have that method")
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -82,15 +83,23 @@ func New(cfg Config) *Server {
 		Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs),
 		ops: operation.New(cfg.REST, cfg.Knowledge), limiter: newLimiter(cfg.Rate, cfg.Burst),
 	}
-	s.engine.HandleMethodNotAllowed = true
+	s.engine.HandleMethodNotAllowed = false
 	s.engine.RedirectTrailingSlash = false
 	s.engine.UseRawPath = false
 	s.route()
 	return s
 }
 
-// ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+// ServeHTTP answers one request. A slash at the end of a FHIR URL makes no
+// difference.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if path := strings.TrimRight(r.URL.Path, "/"); path != r.URL.Path && strings.HasPrefix(path, fhirPath) {
+		same, at := *r, *r.URL
+		at.Path, at.RawPath = path, ""
+		same.URL, r = &at, &same
+	}
+	s.engine.ServeHTTP(w, r)
+}
 
 // Ready makes /readyz say so from now on, or stop saying so.
 func (s *Server) Ready(yes bool) { s.ready.set(yes) }

@@ -18,6 +18,7 @@ import (
 	"galen/cds/feature"
 	"galen/fhir/definition"
 	"galen/fhir/operation"
+	"galen/fhir/patch"
 	"galen/fhir/path"
 	"galen/fhir/profile"
 	"galen/fhir/rest"
@@ -49,6 +50,7 @@ type options struct {
 	entries  int64  // of a batch or transaction at most; 0 is 20,000
 	packages string // folder of FHIR packages; "" for none
 	whole    bool   // references between resources are kept whole
+	deletes  int    // resources that one conditional delete may remove
 }
 
 func commonFlags() []cli.Flag {
@@ -60,6 +62,7 @@ func commonFlags() []cli.Flag {
 		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets, claimed profiles, extensions)"),
 		&cli.Int64Flag{Name: "max-entries", Value: maxEntries, Usage: "entries of a batch or transaction at most", Sources: env("max-entries")},
 		&cli.BoolFlag{Name: "referential-integrity", Usage: "refuse references to what is not there and deletes of what is referred to", Sources: env("referential-integrity")},
+		&cli.IntFlag{Name: "conditional-deletes", Value: 1, Usage: "resources that one conditional delete may remove; with 1, more than one match is an error", Sources: env("conditional-deletes")},
 		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
 	}
 }
@@ -70,7 +73,7 @@ const maxEntries = 20_000
 func optionsOf(c *cli.Command) options {
 	return options{
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
-		c.Int64("max-entries"), c.String("packages"), c.Bool("referential-integrity"),
+		c.Int64("max-entries"), c.String("packages"), c.Bool("referential-integrity"), c.Int("conditional-deletes"),
 	}
 }
 
@@ -187,8 +190,9 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	a.rest = rest.New(rest.Config{
 		Defs: t.defs, Parser: t.parser, Validator: validator, Store: a.store, Audits: audits, Index: t.index,
 		Policies: engine, Audit: log, Now: time.Now, Started: time.Now(), Version: version,
-		Limits:    rest.Limits{Page: 20, MaxPage: 1000, Entries: int(cmp.Or(o.entries, maxEntries)), Depth: 100},
+		Limits:    rest.Limits{Page: 20, MaxPage: 1000, Entries: int(cmp.Or(o.entries, maxEntries)), Depth: 100, Deletes: o.deletes},
 		Integrity: guard,
+		Patches:   patch.New(t.defs, t.engine, time.Now),
 	})
 	return a, a.openHooks(ctx, o, t, engine, log)
 }

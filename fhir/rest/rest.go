@@ -16,10 +16,11 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/patch"
 	"galen/fhir/rest/integrity"
-	"galen/fhir/search"
 	"galen/fhir/search/parse"
 	"galen/fhir/spec"
+	"galen/fhir/subject"
 	"galen/policies"
 	"galen/policies/audit"
 	"galen/store"
@@ -40,6 +41,7 @@ type Caller struct {
 type Outcome struct {
 	store.Record
 	Created bool // a new resource, or one brought back after a delete
+	Matched bool // nothing was written: the Record is what ifNoneExist found
 }
 
 // Validator says what is wrong with a resource; it is not stored if an issue is
@@ -62,6 +64,7 @@ type Config struct {
 	Started   time.Time // date of the CapabilityStatement
 	Version   string    // of the software
 	Limits    Limits
+	Patches   patch.Formats // formats that PATCH takes; nil for none
 	// Integrity refuses references to what is not there and deletes of what is
 	// referred to; nil lets both pass.
 	Integrity *integrity.Guard
@@ -73,6 +76,7 @@ type Limits struct {
 	MaxPage int // entries on a page at most
 	Entries int // entries of a batch or transaction
 	Depth   int // nesting of a resource
+	Deletes int // resources that one conditional delete may remove; 0 and 1 refuse more than one match
 }
 
 // Service performs interactions. It is safe for concurrent use.
@@ -99,6 +103,7 @@ type act struct {
 	caller   Caller
 	decision policies.Decision
 	entry    audit.Entry
+	named    bool // entry.Resources holds what was asked for, not what was touched
 }
 
 // begin decides on an interaction. A refusal is put on record and is an error
@@ -107,7 +112,7 @@ func (s *Service) begin(ctx context.Context, c Caller, kind audit.Kind, action p
 	d := s.Policies.Decide(ctx, c.Principal, policies.Request{Action: action, Type: key.Type, ID: key.ID})
 	a := &act{caller: c, decision: d, entry: newEntry(c, d, kind)}
 	if key.ID != "" {
-		a.entry.Resources = []string{key.String()}
+		a.entry.Resources, a.named = []string{key.String()}, true
 	}
 	if kind == audit.Search || kind == audit.SearchSystem {
 		a.entry.Query, a.entry.Object = []byte(c.query), key.Type
@@ -125,7 +130,7 @@ func (s *Service) concerns(ctx context.Context, a *act, key fhir.Key) {
 		return
 	}
 	if r, err := s.storeOf(key.Type).ReadMany(ctx, key); err == nil && r[0].Exists() {
-		a.entry.Patients = patientsOf(r[0])
+		a.entry.Patients = subject.Patients(key, r[0].Body)
 	}
 }
 
@@ -162,39 +167,15 @@ func outcomeOf(err error) audit.Outcome {
 // touch puts a resource that left or was written on record, and the patients
 // whose data it holds.
 func (a *act) touch(r store.Record) {
+	if a.named {
+		a.entry.Resources, a.named = a.entry.Resources[:0], false
+	}
 	a.entry.Resources = append(a.entry.Resources, fhir.VersionedReference(r.Key, r.Version))
-	for _, p := range patientsOf(r) {
+	for _, p := range subject.Patients(r.Key, r.Body) {
 		if !slices.Contains(a.entry.Patients, p) {
 			a.entry.Patients = append(a.entry.Patients, p)
 		}
 	}
-}
-
-// subjectMembers are where R4 resources name the patient they are about.
-var subjectMembers = []string{"subject", "patient", "beneficiary", "individual"}
-
-// patientsOf lists the local patients that a resource is about: itself, or what
-// its subject refers to.
-func patientsOf(r store.Record) []string {
-	if r.Type == "Patient" {
-		return []string{r.Key.String()}
-	}
-	if len(r.Body) == 0 {
-		return nil
-	}
-	doc, err := jsontree.Parse(r.Body, jsontree.Limits{})
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, member := range subjectMembers {
-		for node := range doc.Root().Get(member).Items() {
-			if ref := fhir.ParseReference(node.Get("reference").Text()); ref.Key.Type == "Patient" {
-				out = append(out, ref.Key.String())
-			}
-		}
-	}
-	return out
 }
 
 // Refused puts on record that a request came without a valid token.
@@ -204,25 +185,41 @@ func (s *Service) Refused(ctx context.Context, c Caller) error {
 	return s.end(ctx, a, fhir.E("rest.Refused", fhir.Unauthorized, "", "a valid token is needed"))
 }
 
-// permits holds a record against the filter of a decision.
+// permits holds a record against the filter of a decision, a deletion as the
+// version before it, and a Binary against its security context.
 func (s *Service) permits(ctx context.Context, a *act, r store.Record) (bool, error) {
-	if a.decision.Filter == nil || r.Deleted {
-		return a.decision.Filter == nil, nil
+	if r.Deleted && a.decision.Filter != nil {
+		before, err := s.storeOf(r.Type).ReadVersion(ctx, r.Key, r.Version-1)
+		if err != nil {
+			return false, ignore(err, fhir.NotFound, fhir.Deleted)
+		}
+		r = before
+	}
+	if r.Deleted {
+		return true, nil
+	}
+	if shown, err := s.inContext(ctx, a, r); err != nil || !shown || a.decision.Filter == nil {
+		return shown, err
 	}
 	resource, err := fhir.Parse(r.Body, jsontree.Limits{})
 	if err != nil {
 		return false, err
 	}
-	return s.satisfies(ctx, a.decision.Filter, resource, r.Header)
+	return s.satisfies(a.decision, resource, r.Header)
 }
 
-// satisfies evaluates a policy's filter on a resource that may not be stored.
-func (s *Service) satisfies(_ context.Context, filter search.Expr, r fhir.Resource, h fhir.Header) (bool, error) {
-	entries, err := s.Index.Index(r)
-	if err != nil {
-		return false, err
+// ignore drops an error of one of the kinds.
+func ignore(err error, kinds ...fhir.Kind) error {
+	if slices.Contains(kinds, fhir.KindOf(err)) {
+		return nil
 	}
-	return search.Match(filter, h.Key, alone{h, entries}), nil
+	return err
+}
+
+// satisfies holds a resource that need not be stored against a decision.
+func (s *Service) satisfies(d policies.Decision, r fhir.Resource, h fhir.Header) (bool, error) {
+	entries, err := s.Index.Index(r)
+	return err == nil && d.Permits(h, entries), err
 }
 
 // parse reads a resource that a client sent and checks that it is valid R4 of

@@ -2,45 +2,19 @@ package rest
 
 import (
 	"context"
-	"iter"
 	"strconv"
-	"strings"
 
 	"galen/fhir"
-	"galen/fhir/search"
+	"galen/fhir/conditional"
+	"galen/fhir/etag"
+	"galen/fhir/subject"
 	"galen/policies"
 	"galen/policies/audit"
 	"galen/store"
 )
 
-// alone is a corpus of one resource, for a filter that is evaluated on it.
-type alone struct {
-	header  fhir.Header
-	entries []search.Entry
-}
-
-// Header returns the one header.
-func (c alone) Header(k fhir.Key) (fhir.Header, bool) { return c.header, k == c.header.Key }
-
-// Entries returns the one resource's entries.
-func (c alone) Entries(k fhir.Key) []search.Entry {
-	if k == c.header.Key {
-		return c.entries
-	}
-	return nil
-}
-
-// Keys yields the one key.
-func (c alone) Keys(resourceType string) iter.Seq[fhir.Key] {
-	return func(yield func(fhir.Key) bool) {
-		if resourceType == c.header.Type {
-			yield(c.header.Key)
-		}
-	}
-}
-
 // Read returns the current version (https://hl7.org/fhir/R4/http.html#read).
-// Errors: NotFound, Deleted, Forbidden.
+// Errors: NotFound, Deleted (and then the Record is the tombstone), Forbidden.
 func (s *Service) Read(ctx context.Context, c Caller, key fhir.Key) (store.Record, error) {
 	return s.read(ctx, c, key, audit.Read, func(st *store.Store) (store.Record, error) { return st.Read(ctx, key) })
 }
@@ -62,7 +36,7 @@ func (s *Service) read(ctx context.Context, c Caller, key fhir.Key, kind audit.K
 		return store.Record{}, err
 	}
 	if !fhir.ValidID(key.ID) {
-		return store.Record{}, fhir.E("rest.read", fhir.NotFound, "", "there is no such resource")
+		return store.Record{}, notFound()
 	}
 	a, err := s.begin(ctx, c, kind, policies.Read, key)
 	if err != nil {
@@ -73,7 +47,7 @@ func (s *Service) read(ctx context.Context, c Caller, key fhir.Key, kind audit.K
 		a.touch(rec)
 	}
 	if err := s.end(ctx, a, err); err != nil {
-		return store.Record{}, err
+		return store.Record{Header: rec.Header, Deleted: rec.Deleted}, err
 	}
 	return rec, nil
 }
@@ -82,23 +56,30 @@ func (s *Service) read(ctx context.Context, c Caller, key fhir.Key, kind audit.K
 // if the resource had never been.
 func (s *Service) visible(ctx context.Context, a *act, key fhir.Key, get func(*store.Store) (store.Record, error)) (store.Record, error) {
 	rec, err := get(s.storeOf(key.Type))
-	if kind := fhir.KindOf(err); err != nil && (kind == fhir.NotFound || kind == fhir.Deleted && a.decision.Filter != nil) {
-		err = notFound() // the same words for what is hidden and what never was
+	if kind := fhir.KindOf(err); kind == fhir.NotFound || kind == fhir.Deleted && a.decision.Filter != nil {
+		return store.Record{}, notFound() // the same words for what is hidden and what never was
 	}
 	if err != nil {
 		return rec, err
 	}
 	shown, err := s.permits(ctx, a, rec)
-	if err == nil && !shown {
-		a.entry.Patients, a.entry.Reason = patientsOf(rec), Hidden
-		err = notFound()
+	if err != nil || !shown {
+		return store.Record{}, a.hidden(rec, err)
 	}
-	return rec, err
+	return rec, nil
 }
 
 // Hidden is the reason on record when something is there and a policy's filter
 // hides it.
 const Hidden = "hidden"
+
+// hidden answers as if there were nothing, and puts on record whose data it was.
+func (a *act) hidden(r store.Record, err error) error {
+	if err == nil {
+		a.entry.Patients, a.entry.Reason = subject.Patients(r.Key, r.Body), Hidden
+	}
+	return orNotFound(err)
+}
 
 func notFound() error {
 	return fhir.E("rest.read", fhir.NotFound, "", "there is no such resource")
@@ -119,29 +100,19 @@ func (s *Service) Create(ctx context.Context, c Caller, resourceType string, bod
 	if resourceType == auditType {
 		return s.receive(ctx, c, fhir.Key{Type: resourceType}, body)
 	}
-	if err := s.writable(resourceType); err != nil {
-		return Outcome{}, err
-	}
-	a, err := s.begin(ctx, c, audit.Create, policies.Create, fhir.Key{Type: resourceType})
-	if err != nil {
-		return Outcome{}, err
-	}
-	out, err := s.create(ctx, a, resourceType, body, ifNoneExist)
-	return out, s.end(ctx, a, err)
-}
-
-func (s *Service) create(ctx context.Context, a *act, resourceType string, body []byte, ifNoneExist string) (Outcome, error) {
-	r, err := s.parse(body, resourceType)
-	if err != nil {
-		return Outcome{}, err
-	}
-	change := store.Change{Resource: r, Key: fhir.Key{Type: resourceType}, Method: store.Post}
-	if ifNoneExist != "" {
-		if change.IfNoneExist, err = s.Parser.ParseCriteria(resourceType, strings.TrimPrefix(ifNoneExist, "?")); err != nil {
+	return s.perform1(ctx, c, interaction{audit.Create, policies.Create, fhir.Key{Type: resourceType}}, func(a *act) (Outcome, error) {
+		r, err := s.parse(body, resourceType)
+		if err != nil {
 			return Outcome{}, err
 		}
-	}
-	return s.write(ctx, a, change)
+		change := store.Change{Resource: r, Key: fhir.Key{Type: resourceType}, Method: store.Post}
+		if ifNoneExist != "" {
+			if change.IfNoneExist, err = s.criteria(ctx, a, resourceType, ifNoneExist); err != nil {
+				return Outcome{}, err
+			}
+		}
+		return s.write(ctx, a, change)
+	})
 }
 
 // Update stores a version under a known id, or creates it there
@@ -151,22 +122,28 @@ func (s *Service) Update(ctx context.Context, c Caller, key fhir.Key, body []byt
 	if key.Type == auditType {
 		return s.receive(ctx, c, key, body)
 	}
-	if err := s.writable(key.Type); err != nil {
-		return Outcome{}, err
-	}
-	if !fhir.ValidID(key.ID) {
-		return Outcome{}, fhir.E("rest.Update", fhir.Value, "id", "id must be 1 to 64 letters, digits, - or .")
-	}
-	a, err := s.begin(ctx, c, audit.Update, policies.Update, key)
-	if err != nil {
-		return Outcome{}, err
-	}
-	out, err := s.update(ctx, a, key, body, ifMatch)
-	return out, s.end(ctx, a, err)
+	return s.perform1(ctx, c, interaction{audit.Update, policies.Update, key}, func(a *act) (Outcome, error) {
+		want, err := etag.Match(ifMatch)
+		if err != nil {
+			return Outcome{}, err
+		}
+		return s.update(ctx, a, key, body, want)
+	})
 }
 
-func (s *Service) update(ctx context.Context, a *act, key fhir.Key, body []byte, ifMatch string) (Outcome, error) {
+// UpdateAbsent is an Update that only creates: Precondition if the resource is
+// there (If-None-Match: *, RFC 9110, section 13.1.2).
+func (s *Service) UpdateAbsent(ctx context.Context, c Caller, key fhir.Key, body []byte) (Outcome, error) {
+	return s.perform1(ctx, c, interaction{audit.Update, policies.Update, key}, func(a *act) (Outcome, error) {
+		return s.update(ctx, a, key, body, store.Absent)
+	})
+}
+
+func (s *Service) update(ctx context.Context, a *act, key fhir.Key, body []byte, ifMatch int64) (Outcome, error) {
 	const op = "rest.update"
+	if !fhir.ValidID(key.ID) {
+		return Outcome{}, fhir.E(op, fhir.Value, "id", "id must be 1 to 64 letters, digits, - or .")
+	}
 	r, err := s.parse(body, key.Type)
 	if err != nil {
 		return Outcome{}, err
@@ -174,30 +151,26 @@ func (s *Service) update(ctx context.Context, a *act, key fhir.Key, body []byte,
 	if r.ID != key.ID {
 		return Outcome{}, fhir.E(op, fhir.Invalid, key.Type+".id", "the resource's id is not the one of the URL")
 	}
-	change := store.Change{Resource: r, Key: key, Method: store.Put}
-	if change.IfMatch, err = version(ifMatch); err != nil {
-		return Outcome{}, err
-	}
-	return s.write(ctx, a, change)
+	return s.write(ctx, a, store.Change{Resource: r, Key: key, Method: store.Put, IfMatch: ifMatch})
 }
 
 // Delete makes a tombstone (https://hl7.org/fhir/R4/http.html#delete); deleting
-// what is not there changes nothing.
+// what is not there, or is hidden, changes nothing.
 func (s *Service) Delete(ctx context.Context, c Caller, key fhir.Key, ifMatch string) (Outcome, error) {
-	if err := s.writable(key.Type); err != nil {
-		return Outcome{}, err
-	}
-	a, err := s.begin(ctx, c, audit.Delete, policies.Delete, key)
-	if err != nil {
-		return Outcome{}, err
-	}
-	change := store.Change{Key: key, Method: store.Delete}
-	if change.IfMatch, err = version(ifMatch); err == nil {
-		var out Outcome
-		out, err = s.write(ctx, a, change)
-		return out, s.end(ctx, a, err)
-	}
-	return Outcome{}, s.end(ctx, a, err)
+	return s.perform1(ctx, c, interaction{audit.Delete, policies.Delete, key}, func(a *act) (Outcome, error) {
+		want, err := etag.Match(ifMatch)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if !fhir.ValidID(key.ID) {
+			return Outcome{}, notFound()
+		}
+		out, err := s.write(ctx, a, store.Change{Key: key, Method: store.Delete, IfMatch: want})
+		if fhir.KindOf(err) == fhir.NotFound { // hidden, so as if it were not there
+			return Outcome{}, conditional.Holds(store.Record{}, want)
+		}
+		return out, err
+	})
 }
 
 // writable refuses what clients cannot write.
@@ -211,16 +184,22 @@ func (s *Service) writable(resourceType string) error {
 	return nil
 }
 
-// version reads If-Match: W/"3" or "3"; 0 if there is none
-// (https://hl7.org/fhir/R4/http.html#concurrency).
-func version(ifMatch string) (int64, error) {
-	if ifMatch == "" {
-		return 0, nil
+// interaction is what a write asks of the policies and puts on record.
+type interaction struct {
+	kind   audit.Kind
+	action policies.Action
+	key    fhir.Key
+}
+
+// perform1 takes one write from the decision to its record.
+func (s *Service) perform1(ctx context.Context, c Caller, i interaction, do func(*act) (Outcome, error)) (Outcome, error) {
+	if err := s.writable(i.key.Type); err != nil {
+		return Outcome{}, err
 	}
-	text := strings.TrimPrefix(strings.TrimSpace(ifMatch), "W/")
-	n, err := strconv.ParseInt(strings.Trim(text, `"`), 10, 64)
-	if err != nil || n < 1 || len(text) < 3 || text[0] != '"' || text[len(text)-1] != '"' {
-		return 0, fhir.E("rest.version", fhir.Value, "If-Match", `must be an ETag such as W/"3"`)
+	a, err := s.begin(ctx, c, i.kind, i.action, i.key)
+	if err != nil {
+		return Outcome{}, err
 	}
-	return n, nil
+	out, err := do(a)
+	return out, s.end(ctx, a, err)
 }

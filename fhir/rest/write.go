@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"strconv"
 
 	"galen/fhir"
 	"galen/store"
@@ -36,9 +35,8 @@ func (s *Service) commit(ctx context.Context, c Caller, acts []*act, changes []s
 	}
 	out := make([]Outcome, len(results))
 	for i, r := range results {
-		out[i] = Outcome{Record: r.Record, Created: r.Outcome == store.Created}
+		out[i] = Outcome{Record: r.Record, Created: r.Outcome == store.Created, Matched: r.Outcome == store.Matched}
 		if r.Exists() {
-			acts[i].entry.Resources = nil
 			acts[i].touch(r.Record)
 		}
 	}
@@ -46,7 +44,7 @@ func (s *Service) commit(ctx context.Context, c Caller, acts []*act, changes []s
 }
 
 func (s *Service) mayWrite(ctx context.Context, a *act, c *store.Change) error {
-	if a.decision.Filter == nil {
+	if a.decision.Filter == nil && c.Key.Type != binaryType {
 		return nil
 	}
 	if c.Key.ID == "" {
@@ -59,13 +57,13 @@ func (s *Service) mayWrite(ctx context.Context, a *act, c *store.Change) error {
 	if now := current[0]; now.Exists() && !now.Deleted {
 		shown, err := s.permits(ctx, a, now)
 		if err != nil || !shown {
-			return orNotFound(err)
+			return a.hidden(now, err)
 		}
 	}
-	if c.Method == store.Delete {
+	if c.Method == store.Delete || a.decision.Filter == nil {
 		return nil
 	}
-	allowed, err := s.satisfies(ctx, a.decision.Filter, c.Resource, fhir.Header{Key: c.Key})
+	allowed, err := s.satisfies(a.decision, c.Resource, fhir.Header{Key: c.Key})
 	if err == nil && !allowed {
 		err = fhir.E("rest.mayWrite", fhir.Forbidden, "", "the policies do not permit this")
 	}
@@ -77,9 +75,4 @@ func orNotFound(err error) error {
 		return err
 	}
 	return notFound()
-}
-
-func atoi(text string) (int, bool) {
-	n, err := strconv.Atoi(text)
-	return n, err == nil && n >= 0
 }

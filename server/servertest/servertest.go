@@ -28,6 +28,7 @@ import (
 
 	"galen/fhir/jsontree"
 	"galen/fhir/operation"
+	"galen/fhir/patch"
 	"galen/fhir/path"
 	"galen/fhir/rest"
 	"galen/fhir/search/index"
@@ -173,7 +174,8 @@ func (s *Server) rest(o Options) *rest.Service {
 		Defs: d.defs, Validator: must(s.tb, validator, invalid), Store: s.Store, Audits: audits, Index: indexer,
 		Parser:   parser,
 		Policies: must(s.tb, engine, err), Audit: log, Now: o.Now, Started: o.Now(), Version: "test",
-		Limits: rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
+		Patches: patch.New(d.defs, d.engine, o.Now),
+		Limits:  rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
 	}
 	if o.Rest != nil {
 		o.Rest(&cfg)
@@ -226,7 +228,14 @@ func (b *Buffer) String() string {
 // Client makes requests as one principal. It is safe for concurrent use.
 type Client struct {
 	s     *Server
+	tb    testing.TB
 	Token string // of every request, "" for none
+}
+
+// In is the same client in a subtest: what fails ends that and not its parent.
+func (c Client) In(tb testing.TB) Client {
+	c.tb = tb
+	return c
 }
 
 // As is a client with a token of that role ("admin", "clinician", "patient",
@@ -238,11 +247,11 @@ func (s *Server) As(role string, more ...func(*auth.Claims)) Client {
 		change(&c)
 	}
 	token, err := s.issuer.Mint(c)
-	return Client{s, must(s.tb, token, err)}
+	return Client{s, s.tb, must(s.tb, token, err)}
 }
 
 // Anonymous is a client without a token.
-func (s *Server) Anonymous() Client { return Client{s: s} }
+func (s *Server) Anonymous() Client { return Client{s: s, tb: s.tb} }
 
 // Do makes one request. The target is a path on the server, a path relative to
 // the FHIR base ("Patient/1"), or a whole URL. A body is sent as
@@ -250,7 +259,7 @@ func (s *Server) Anonymous() Client { return Client{s: s} }
 // takes the header out. The answer's body is as it came: a client that asks for
 // gzip gets gzip.
 func (c Client) Do(method, target, body string, headers ...string) Answer {
-	c.s.tb.Helper()
+	c.tb.Helper()
 	switch {
 	case strings.HasPrefix(target, "http://"), strings.HasPrefix(target, "https://"):
 	case strings.HasPrefix(target, "/"):
@@ -258,8 +267,8 @@ func (c Client) Do(method, target, body string, headers ...string) Answer {
 	default:
 		target = c.s.URL + "/fhir/" + target
 	}
-	req, err := http.NewRequestWithContext(c.s.tb.Context(), method, target, strings.NewReader(body))
-	must(c.s.tb, req, err)
+	req, err := http.NewRequestWithContext(c.tb.Context(), method, target, strings.NewReader(body))
+	must(c.tb, req, err)
 	if body != "" {
 		req.Header.Set("Content-Type", "application/fhir+json")
 	}
@@ -274,11 +283,11 @@ func (c Client) Do(method, target, body string, headers ...string) Answer {
 	}
 	res, err := c.s.client.Do(req)
 	if err != nil {
-		c.s.tb.Fatal(err)
+		c.tb.Fatal(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	return Answer{c.s.tb, method + " " + target, res.StatusCode, res.Header, must(c.s.tb, text, err)}
+	return Answer{c.tb, method + " " + target, res.StatusCode, res.Header, must(c.tb, text, err)}
 }
 
 // Answer is a response with its whole body.
