@@ -2,6 +2,7 @@ package server
 
 import (
 	"mime"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -165,12 +166,12 @@ func (s *Server) understand(r *request) error {
 }
 
 // decode turns a body in FHIR XML into FHIR JSON, which is all that handlers
-// see; other bodies stay as they are, and so does any body that a Binary is to
-// hold as it is (https://hl7.org/fhir/R4/binary.html#rest).
+// see; other bodies stay as they are, and so does a patch, and any body that a
+// Binary is to hold as it is (https://hl7.org/fhir/R4/binary.html#rest).
 func (s *Server) decode(r *request) error {
 	contentType := r.header.Get("Content-Type")
 	name, _ := mediaType(contentType)
-	if len(r.body) == 0 || mediaTypes[name] != formatXML || r.param("type") == "Binary" && name != "application/fhir+xml" {
+	if len(r.body) == 0 || r.method == http.MethodPatch || mediaTypes[name] != formatXML || r.param("type") == "Binary" && name != "application/fhir+xml" {
 		return nil
 	}
 	if _, err := contentFormat(contentType); err != nil {
