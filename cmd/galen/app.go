@@ -16,7 +16,6 @@ import (
 
 	"galen/cds"
 	"galen/cds/feature"
-	"galen/fhir/definition"
 	"galen/fhir/operation"
 	"galen/fhir/patch"
 	"galen/fhir/path"
@@ -49,14 +48,17 @@ type options struct {
 	level    string // of validation on write; "" is base
 	entries  int64  // of a batch or transaction at most; 0 is 20,000
 	packages string // folder of FHIR packages; "" for none
-	whole    bool   // references between resources are kept whole
-	deletes  int    // resources that one conditional delete may remove
+	codes    codeServer
+	whole    bool // references between resources are kept whole
+	deletes  int  // resources that one conditional delete may remove
 }
 
 func commonFlags() []cli.Flag {
 	return []cli.Flag{
 		text("store", "sqlite", "where resources live: sqlite"),
 		text("models", "", "directory of further models"),
+		text("terminology-server", "", "FHIR base URL of a terminology server that is asked for code systems not known here"),
+		text("terminology-token-file", "", "file with the bearer token for it"),
 		text("packages", "", "directory of FHIR packages (.tgz): their profiles and code systems are known"),
 		text("base-url", "", "absolute URL of the server as clients see it, without /fhir"),
 		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets, claimed profiles, extensions)"),
@@ -73,7 +75,9 @@ const maxEntries = 20_000
 func optionsOf(c *cli.Command) options {
 	return options{
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
-		c.Int64("max-entries"), c.String("packages"), c.Bool("referential-integrity"), c.Int("conditional-deletes"),
+		c.Int64("max-entries"), c.String("packages"),
+		codeServer{c.String("terminology-server"), c.String("terminology-token-file")},
+		c.Bool("referential-integrity"), c.Int("conditional-deletes"),
 	}
 }
 
@@ -176,7 +180,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.knowledge, err = newKnowledge(t, a.store, o.packages); err != nil {
+	if a.knowledge, err = newKnowledge(t, a.store, o); err != nil {
 		return nil, err
 	}
 	validator, err := newValidator(t, o.level, a.knowledge.Profiles)
@@ -195,18 +199,6 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 		Patches:   patch.New(t.defs, t.engine, time.Now),
 	})
 	return a, a.openHooks(ctx, o, t, engine, log)
-}
-
-// newKnowledge is what operations know of terminology and profiles.
-func newKnowledge(t tables, s *store.Store, folder string) (operation.Knowledge, error) {
-	o := operation.KnowledgeOptions{Defs: t.defs, Engine: t.engine, Units: t.units, Store: s, Now: time.Now}
-	if folder != "" {
-		var err error
-		if o.Packages, err = definition.ReadPackages(os.DirFS(folder)); err != nil {
-			return operation.Knowledge{}, err
-		}
-	}
-	return operation.NewKnowledge(o)
 }
 
 // newValidator is what a resource must pass to be stored.

@@ -23,18 +23,23 @@ import (
 	"galen/fhir/jsontree"
 	"galen/fhir/rest"
 	"galen/fhir/rest/bundle"
+	"galen/fhir/terminology/release"
 	"galen/policies"
 )
 
 func importCommand() *cli.Command {
 	return &cli.Command{
-		Name: "import", Usage: "load resources and Bundles: NDJSON, JSON, .gz, .bz2", ArgsUsage: "FILE|DIR…",
+		Name: "import", Usage: "load resources and Bundles (NDJSON, JSON, .gz, .bz2), or the release of LOINC, SNOMED CT (RF2) or RxNorm, a folder or a zip file", ArgsUsage: "FILE|DIR…",
 		Flags: append([]cli.Flag{dataFlag()}, commonFlags()...),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if c.NArg() == 0 {
 				return errors.New("import needs files or folders")
 			}
-			files, err := listFiles(c.Args().Slice())
+			rest, err := importReleases(c.Args().Slice(), c.String("data"), c.Root().Writer)
+			if err != nil || len(rest) == 0 {
+				return err
+			}
+			files, err := listFiles(rest)
 			if err != nil {
 				return err
 			}
@@ -46,6 +51,37 @@ func importCommand() *cli.Command {
 			return errors.Join(in.run(ctx, files), app.close())
 		},
 	}
+}
+
+// importReleases takes the releases of large code systems among the arguments
+// into the data directory and returns the other arguments. A running server
+// knows them from its next start on.
+func importReleases(args []string, data string, out io.Writer) (rest []string, err error) {
+	shelf, err := release.Open(shelfDir(data))
+	if err != nil {
+		return nil, err
+	}
+	for _, arg := range args {
+		r, ok, err := release.Detect(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			rest = append(rest, arg)
+			continue
+		}
+		t, err := r.Read()
+		if err == nil {
+			err = shelf.Put(t)
+		}
+		if err = errors.Join(err, r.Close()); err != nil {
+			return nil, err
+		}
+		if _, err := fmt.Fprintf(out, "%s %s: %d concepts\n", t.Name, t.Version, len(t.Concepts)); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }
 
 // listFiles lists the files named and those in the folders named, by name, so

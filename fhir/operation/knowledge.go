@@ -14,6 +14,7 @@ import (
 	"galen/fhir/search"
 	"galen/fhir/spec"
 	"galen/fhir/terminology"
+	"galen/fhir/terminology/release"
 	"galen/fhir/ucum"
 	"galen/fhir/validate"
 	"galen/store"
@@ -34,6 +35,8 @@ type KnowledgeOptions struct {
 	Units    *ucum.Table
 	Store    *store.Store         // its definitions come first
 	Packages *definition.Packages // then those of packages; nil for none
+	Shelf    *release.Shelf       // imported code systems; nil for none
+	Remote   terminology.Remote   // another terminology server; nil for none
 	Now      func() time.Time
 }
 
@@ -45,7 +48,7 @@ func NewKnowledge(o KnowledgeOptions) (Knowledge, error) {
 		sources = append(sources, o.Packages)
 	}
 	sources = append(sources, builtin{profile.Builtin(), terminology.Builtin()})
-	codes := terminology.New(terminology.Options{Source: sources, Units: o.Units, Now: o.Now})
+	codes := terminology.New(terminology.Options{Source: sources, Shelf: o.Shelf, Remote: o.Remote, Units: o.Units, Now: o.Now})
 	strict, err := validate.New(o.Defs, o.Engine, validate.Strict)
 	if err != nil {
 		return Knowledge{}, err

@@ -22,11 +22,23 @@ type Verdict struct {
 func (s *Service) Contains(ctx context.Context, valueSet string, c Coding) (bool, error) {
 	url, version, _ := strings.Cut(valueSet, "|")
 	v, err := s.valueSet(ctx, url, version, nil)
-	if err != nil {
-		return false, err
+	ok := false
+	if err == nil {
+		_, ok, err = v.has(c)
 	}
-	_, ok, err := v.has(c)
+	if s.elsewhere(err) {
+		var verdict Verdict
+		verdict, err = s.remote.Validate(ctx, valueSet, c)
+		ok = verdict.Result
+	}
 	return ok, err
+}
+
+// elsewhere reports whether another server is to be asked: there is one, and
+// something needed is not here.
+func (s *Service) elsewhere(err error) bool {
+	kind := fhir.KindOf(err)
+	return err != nil && s.remote != nil && (kind == fhir.NotFound || kind == fhir.NotSupported)
 }
 
 // Codes lists the codes of a value set, at most limit: the error is then of Kind
@@ -96,6 +108,27 @@ type ValidateIn struct {
 // Validate answers $validate-code. What is wrong with the code is a Verdict; the
 // error says that the question cannot be decided.
 func (s *Service) Validate(ctx context.Context, in ValidateIn) (Verdict, error) {
+	v, err := s.decide(ctx, in)
+	if !s.elsewhere(err) || in.ValueSet.Type != "" {
+		return v, err
+	}
+	valueSet := ""
+	if !in.InSystem {
+		valueSet = in.URL
+		if in.Version != "" {
+			valueSet += "|" + in.Version
+		}
+	}
+	for _, c := range in.Codings {
+		if v, err = s.remote.Validate(ctx, valueSet, c); err != nil || v.Result {
+			break
+		}
+	}
+	return v, err
+}
+
+// decide answers out of what is here.
+func (s *Service) decide(ctx context.Context, in ValidateIn) (Verdict, error) {
 	if len(in.Codings) == 0 {
 		return Verdict{}, fhir.E("terminology.Validate", fhir.Required, "code", "a code is needed: code, coding or codeableConcept")
 	}
@@ -148,8 +181,8 @@ func verdict(asked Coding, h hit) Verdict {
 	if asked.Display == "" || h.concept == nil || strings.EqualFold(asked.Display, h.Display) {
 		return v
 	}
-	for d := range h.concept.node.Get("designation").Items() {
-		if strings.EqualFold(asked.Display, d.Get("value").Text()) {
+	for _, text := range h.concept.designations() {
+		if strings.EqualFold(asked.Display, text) {
 			return v
 		}
 	}
@@ -158,6 +191,18 @@ func verdict(asked Coding, h hit) Verdict {
 	}
 	v.Result, v.Message = false, "the display is not one of this code"
 	return v
+}
+
+// designations are the other names of a concept.
+func (c *concept) designations() []string {
+	if c.row != nil {
+		return c.row.Synonyms
+	}
+	var out []string
+	for d := range c.node.Get("designation").Items() {
+		out = append(out, d.Get("value").Text())
+	}
+	return out
 }
 
 // Relation is the outcome of $subsumes
@@ -203,6 +248,9 @@ func (s *Service) Subsumes(ctx context.Context, a, b Coding) (Relation, error) {
 // Errors: NotFound for an unknown system or code.
 func (s *Service) Lookup(ctx context.Context, c Coding, properties []string) ([]byte, error) {
 	cs, err := s.need(ctx, c.System, c.Version)
+	if s.elsewhere(err) {
+		return s.remote.Lookup(ctx, c, properties)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +279,11 @@ func (s *Service) Lookup(ctx context.Context, c Coding, properties []string) ([]
 	if wants("designation") {
 		for d := range found.node.Get("designation").Items() {
 			designation(&w, d)
+		}
+		if found.row != nil {
+			for _, text := range found.row.Synonyms {
+				parts(&w, "designation", func() { textParameter(&w, "value", text) })
+			}
 		}
 	}
 	lookupProperties(&w, found, wants)
@@ -287,6 +340,16 @@ func lookupProperties(w *jsontree.Writer, c *concept, wants func(string) bool) {
 			parameter(w, "code", func() { w.String("valueCode", "inactive") })
 			parameter(w, "value", func() { w.Bool("valueBoolean", c.inactive) })
 		})
+	}
+	if c.row != nil {
+		for _, p := range c.row.Properties {
+			if wants(p.Code) {
+				parts(w, "property", func() {
+					parameter(w, "code", func() { w.String("valueCode", p.Code) })
+					parameter(w, "value", func() { w.String("valueString", p.Value) })
+				})
+			}
+		}
 	}
 	for p := range c.node.Get("property").Items() {
 		code := p.Get("code").Text()

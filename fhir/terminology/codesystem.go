@@ -1,10 +1,12 @@
 package terminology
 
 import (
+	"slices"
 	"strings"
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/terminology/release"
 )
 
 // codeSystem is a CodeSystem ready to be asked
@@ -25,6 +27,27 @@ type concept struct {
 	parents, children []*concept
 	abstract          bool // not to be selected
 	inactive          bool
+	row               *release.Concept // of a system that was imported; node is then absent
+	place             int32            // in its table
+}
+
+// importedSystem makes a code system of an imported table.
+func importedSystem(t *release.Table) *codeSystem {
+	cs := &codeSystem{url: t.URL, version: t.Version, name: t.Name, content: "complete", byCode: make(map[string]*concept, len(t.Concepts))}
+	all := make([]concept, len(t.Concepts))
+	cs.concepts = make([]*concept, len(t.Concepts))
+	for i := range t.Concepts {
+		row := &t.Concepts[i]
+		c := &all[i]
+		*c = concept{code: row.Code, display: row.Display, inactive: row.Inactive, row: row, place: int32(i)}
+		for _, p := range row.Parents {
+			c.parents = append(c.parents, &all[p])
+			all[p].children = append(all[p].children, c)
+		}
+		cs.concepts[i] = c
+		cs.byCode[c.code] = c
+	}
+	return cs
 }
 
 // compileSystem reads a CodeSystem: the nesting of its concepts, and its parent
@@ -126,6 +149,10 @@ func (c *concept) isA(ancestor *concept) bool {
 
 // below reports whether c is a proper descendant.
 func (c *concept) below(ancestor *concept) bool {
+	if c.row != nil {
+		_, found := slices.BinarySearch(c.row.Ancestors, ancestor.place)
+		return found
+	}
 	seen := map[*concept]bool{c: true}
 	for queue := c.parents; len(queue) > 0; queue = queue[1:] {
 		p := queue[0]

@@ -94,6 +94,14 @@ type ExpandIn struct {
 // unknown value set, NotSupported if a code system is not here, TooCostly beyond
 // the limit, Unprocessable for value sets that include each other.
 func (s *Service) Expand(ctx context.Context, in ExpandIn) ([]byte, error) {
+	body, err := s.expand(ctx, in)
+	if s.elsewhere(err) && in.ValueSet.Type == "" {
+		return s.remote.Expand(ctx, in)
+	}
+	return body, err
+}
+
+func (s *Service) expand(ctx context.Context, in ExpandIn) ([]byte, error) {
 	v, err := s.asked(ctx, in.URL, in.Version, in.ValueSet)
 	if err != nil {
 		return nil, err
@@ -191,6 +199,15 @@ func (e *expansion) open(h hit) {
 	w.String("display", h.Display)
 	if e.Designations && h.concept != nil {
 		w.Raw("designation", h.concept.node.Get("designation"))
+		if h.concept.row != nil && len(h.concept.row.Synonyms) > 0 {
+			w.Array("designation")
+			for _, text := range h.concept.row.Synonyms {
+				w.Object("")
+				w.String("value", text)
+				w.EndObject()
+			}
+			w.EndArray()
+		}
 	}
 }
 

@@ -86,6 +86,13 @@ func (cs *codeSystem) values(c *concept, property string) []string {
 		return []string{"false"}
 	}
 	var out []string
+	if c.row != nil {
+		for _, p := range c.row.Properties {
+			if p.Code == property {
+				out = append(out, p.Value)
+			}
+		}
+	}
 	for p := range c.node.Get("property").Items() {
 		if p.Get("code").Text() == property {
 			out = append(out, propertyText(p))

@@ -8,7 +8,7 @@
 // cannot be decided here, since a code system is not, is an error and never a
 // guess; every answer has a limit.
 //
-// It stores nothing, has no HTTP, and asks no other server.
+// It stores nothing and has no HTTP; another server is asked through Remote.
 package terminology
 
 import (
@@ -21,6 +21,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/definition"
 	"galen/fhir/jsontree"
+	"galen/fhir/terminology/release"
 	"galen/fhir/ucum"
 )
 
@@ -42,6 +43,18 @@ func CodingOf(n jsontree.Node) Coding {
 	return Coding{n.Get("system").Text(), n.Get("version").Text(), n.Get("code").Text(), n.Get("display").Text()}
 }
 
+// Remote is another terminology server.
+type Remote interface {
+	// Validate asks whether a value set ("url|version"), or with none its own code
+	// system, holds a code. Errors are of Kind NotFound if that server does not
+	// know either, and Unavailable.
+	Validate(ctx context.Context, valueSet string, c Coding) (Verdict, error)
+	// Expand asks for an expansion, at most count codes of it.
+	Expand(ctx context.Context, in ExpandIn) ([]byte, error)
+	// Lookup asks for the Parameters of $lookup.
+	Lookup(ctx context.Context, c Coding, properties []string) ([]byte, error)
+}
+
 // Limits bound one answer; a zero field takes the default.
 type Limits struct {
 	Codes   int // codes of one expansion; 100,000
@@ -52,6 +65,8 @@ type Limits struct {
 // Service answers. It is safe for concurrent use.
 type Service struct {
 	source definition.Source
+	shelf  *release.Shelf
+	remote Remote
 	units  *ucum.Table
 	now    func() time.Time
 	limits Limits
@@ -65,11 +80,14 @@ type cacheKey struct {
 	url     string
 	key     fhir.Key
 	version int64
+	release string
 }
 
 // Options are what a Service is made of.
 type Options struct {
 	Source definition.Source // most often a Stack that ends with Builtin
+	Shelf  *release.Shelf    // imported code systems; nil for none
+	Remote Remote            // asked what cannot be decided here; nil for none
 	Units  *ucum.Table       // decides on UCUM codes
 	Now    func() time.Time
 	Limits Limits
@@ -83,7 +101,7 @@ func New(o Options) *Service {
 			*field = value
 		}
 	}
-	return &Service{source: o.Source, units: o.Units, now: o.Now, limits: limits, systems: map[cacheKey]*codeSystem{}}
+	return &Service{source: o.Source, shelf: o.Shelf, remote: o.Remote, units: o.Units, now: o.Now, limits: limits, systems: map[cacheKey]*codeSystem{}}
 }
 
 // find returns a definition by canonical URL, "url|version" allowed.
@@ -92,27 +110,54 @@ func (s *Service) find(ctx context.Context, resourceType, canonical, version str
 	return s.source.Find(ctx, resourceType, url, cmp.Or(pinned, version))
 }
 
-// system returns a compiled code system, nil if its concepts are not here.
+// system returns a compiled code system, nil if its concepts are not here. One
+// that is stored as an outline only (content not-present) is filled by an import.
 func (s *Service) system(ctx context.Context, url, version string) (*codeSystem, error) {
+	url, pinned := definition.Canonical(url)
+	version = cmp.Or(pinned, version)
 	r, ok, err := s.find(ctx, "CodeSystem", url, version)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || r.Root().Get("content").Text() == "not-present" {
+		if cs, err := s.imported(url, version); cs != nil || err != nil {
+			return cs, err
+		}
+	}
+	if !ok {
+		return nil, nil
+	}
+	return s.cached(cacheKey{url, r.Key, r.Version, r.Root().Get("version").Text()}, func() *codeSystem { return compileSystem(r) }), nil
+}
+
+// imported is a code system of the Shelf, nil if it is not there.
+func (s *Service) imported(url, version string) (*codeSystem, error) {
+	if s.shelf == nil {
+		return nil, nil
+	}
+	t, ok, err := s.shelf.Table(url, version)
 	if err != nil || !ok {
 		return nil, err
 	}
-	key := cacheKey{r.Root().Get("url").Text(), r.Key, r.Version}
+	return s.cached(cacheKey{url: url, release: t.Version}, func() *codeSystem { return importedSystem(t) }), nil
+}
+
+// cached keeps what was compiled.
+func (s *Service) cached(key cacheKey, compile func() *codeSystem) *codeSystem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if cs, ok := s.systems[key]; ok {
-		return cs, nil
+		return cs
 	}
-	cs := compileSystem(r)
 	if len(s.systems) >= s.limits.Cached {
 		for old := range s.systems { // any will do
 			delete(s.systems, old)
 			break
 		}
 	}
+	cs := compile()
 	s.systems[key] = cs
-	return cs, nil
+	return cs
 }
 
 // need is system, where none is an error of Kind NotFound.

@@ -16,6 +16,7 @@ import (
 	"galen/fhir/path"
 	"galen/fhir/spec"
 	"galen/fhir/terminology"
+	"galen/fhir/terminology/release"
 	"galen/fhir/ucum"
 	"galen/fhir/validate"
 )
@@ -468,5 +469,39 @@ func BenchmarkContains(b *testing.B) {
 		if ok, err := s.Contains(b.Context(), "http://hl7.org/fhir/ValueSet/administrative-gender", c); !ok || err != nil {
 			b.Fatal(ok, err)
 		}
+	}
+}
+
+// Imported code systems answer as defined ones do, by their closure.
+func TestImportedSystem(t *testing.T) {
+	shelf, err := release.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = shelf.Put(&release.Table{URL: "http://snomed.info/sct", Version: "1", Name: "SNOMED CT", Concepts: []release.Concept{
+		{Code: "1", Display: "Top"},
+		{Code: "2", Display: "Heart", Synonyms: []string{"Cor"}, Parents: []int32{0}, Ancestors: []int32{0}},
+		{Code: "3", Display: "Valve", Properties: []release.Property{{Code: "moduleId", Value: "9"}}, Parents: []int32{1}, Ancestors: []int32{0, 1}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := terminology.New(terminology.Options{Source: terminology.Builtin(), Shelf: shelf, Now: time.Now})
+	if codes, _, err := expand(t, s, terminology.ExpandIn{URL: "http://snomed.info/sct?fhir_vs=isa/2", Count: -1}); err != nil || strings.Join(codes, " ") != "2 3" {
+		t.Errorf("%v, %v", codes, err)
+	}
+	relation, err := s.Subsumes(t.Context(), terminology.Coding{System: "http://snomed.info/sct", Code: "1"}, terminology.Coding{System: "http://snomed.info/sct", Code: "3"})
+	if relation != terminology.Subsumes || err != nil {
+		t.Error(relation, err)
+	}
+	text, err := s.Lookup(t.Context(), terminology.Coding{System: "http://snomed.info/sct", Code: "3"}, nil)
+	for _, want := range []string{`{"name":"display","valueString":"Valve"}`, `{"name":"code","valueCode":"moduleId"},{"name":"value","valueString":"9"}`, `{"name":"value","valueCode":"2"},{"name":"description","valueString":"Heart"}`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s is not in %s, %v", want, text, err)
+		}
+	}
+	v, err := s.Validate(t.Context(), terminology.ValidateIn{InSystem: true, Codings: []terminology.Coding{{System: "http://snomed.info/sct", Code: "2", Display: "cor"}}})
+	if !v.Result || err != nil {
+		t.Error(v, err)
 	}
 }

@@ -80,7 +80,7 @@ func (s *Service) implicit(ctx context.Context, url string) (*valueSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &part{system: system, cs: cs}
+	p := &part{system: system, cs: cs, decided: true}
 	if code, isA := strings.CutPrefix(query, "=isa/"); isA {
 		only, err := hierarchyFilter(cs, "is-a", code)
 		if err != nil {
