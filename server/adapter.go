@@ -46,6 +46,7 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
 		r := s.newRequest(c)
+		r.inference = rt.kind == inferenceRoute
 		c.Writer.Header().Set("X-Request-Id", r.RequestID)
 		secure(c, rt)
 		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)

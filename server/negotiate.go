@@ -36,8 +36,9 @@ var contentTypes = map[format]string{
 
 // wanted is how a client wants its answer.
 type wanted struct {
-	format format // JSON if nothing that is served was asked for
-	pretty bool
+	inference bool   // errors are those of the Open Inference Protocol
+	format    format // JSON if nothing that is served was asked for
+	pretty    bool
 }
 
 // negotiate reads what answer the client wants: _format before Accept, JSON

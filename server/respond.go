@@ -110,7 +110,12 @@ func (s *Server) encode(w wanted, out *response) error {
 // (https://hl7.org/fhir/R4/http.html#Status-Codes).
 func (s *Server) respondError(c *gin.Context, w wanted, err error) {
 	kind := fhir.KindOf(err)
-	out := response{status: kind.Status(), header: http.Header{}, body: r4.OperationOutcome(fhir.IssuesOf(err))}
+	out := response{status: kind.Status(), header: http.Header{}}
+	if w.inference {
+		out.kind, out.body = plainJSON, inferenceError(err)
+	} else {
+		out.body = r4.OperationOutcome(fhir.IssuesOf(err))
+	}
 	switch kind {
 	case fhir.Unauthorized:
 		out.header.Set("WWW-Authenticate", challenge(c.Request.Header.Get("Authorization")))
@@ -134,6 +139,15 @@ func challenge(authorization string) string {
 		return "Bearer"
 	}
 	return `Bearer error="invalid_token"`
+}
+
+// inferenceError is how the Open Inference Protocol reports an error.
+func inferenceError(err error) []byte {
+	body, failed := json.Marshal(map[string]string{"error": fhir.IssuesOf(err).Error()})
+	if failed != nil {
+		return []byte(`{"error":"internal error"}`)
+	}
+	return body
 }
 
 func acceptsGzip(header string) bool {

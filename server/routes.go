@@ -30,6 +30,7 @@ type routeKind uint8
 const (
 	fhirRoute routeKind = iota
 	jsonRoute
+	inferenceRoute // the Open Inference Protocol: errors are {"error": …}
 )
 
 // route is one line of the table of everything this server answers.
@@ -80,7 +81,7 @@ func (s *Server) routes() []route {
 // route registers the table; HEAD works wherever GET does
 // (https://hl7.org/fhir/R4/http.html#head).
 func (s *Server) route() {
-	for _, rt := range s.routes() {
+	for _, rt := range append(s.routes(), s.modelRoutes()...) {
 		s.engine.Handle(rt.method, rt.path, s.adapt(rt))
 		if rt.method == http.MethodGet {
 			s.engine.Handle(http.MethodHead, rt.path, s.adapt(rt))

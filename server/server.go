@@ -24,6 +24,7 @@ import (
 	"galen/fhir/rest"
 	"galen/fhir/xml"
 	"galen/hooks"
+	"galen/models/serving"
 	"galen/policies"
 	"galen/policies/smart"
 )
@@ -40,6 +41,8 @@ type Config struct {
 	Hooks *hooks.Dispatcher
 	Auth  Authenticator
 	Log   *slog.Logger
+	// Models serves /v2; nil leaves it out.
+	Models *serving.Service
 
 	// BaseURL is the absolute URL of the server without /fhir and without a
 	// slash at its end; "" takes it from each request.

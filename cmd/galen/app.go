@@ -29,8 +29,7 @@ import (
 	"galen/fhir/validate"
 	"galen/hooks"
 	"galen/models"
-	"galen/models/catalog"
-	"galen/models/onnx"
+	"galen/models/serving"
 	"galen/policies"
 	"galen/policies/audit"
 	"galen/policies/audit/balp"
@@ -40,6 +39,8 @@ import (
 
 // options are what every command that opens the data needs.
 type options struct {
+	modelFlags
+
 	data     string
 	store    string
 	models   string
@@ -54,7 +55,7 @@ type options struct {
 }
 
 func commonFlags() []cli.Flag {
-	return []cli.Flag{
+	return append(flagsOfModels(), []cli.Flag{
 		text("store", "sqlite", "where resources live: sqlite"),
 		text("models", "", "directory of further models"),
 		text("terminology-server", "", "FHIR base URL of a terminology server that is asked for code systems not known here"),
@@ -66,7 +67,7 @@ func commonFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "referential-integrity", Usage: "refuse references to what is not there and deletes of what is referred to", Sources: env("referential-integrity")},
 		&cli.IntFlag{Name: "conditional-deletes", Value: 1, Usage: "resources that one conditional delete may remove; with 1, more than one match is an error", Sources: env("conditional-deletes")},
 		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
-	}
+	}...)
 }
 
 // maxEntries is the default of --max-entries.
@@ -74,6 +75,7 @@ const maxEntries = 20_000
 
 func optionsOf(c *cli.Command) options {
 	return options{
+		modelFlagsOf(c),
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
 		c.Int64("max-entries"), c.String("packages"),
 		codeServer{c.String("terminology-server"), c.String("terminology-token-file")},
@@ -86,6 +88,8 @@ func auditDir(data string) string { return filepath.Join(data, "audit", "log") }
 
 // app is everything wired together.
 type app struct {
+	serving *serving.Service
+
 	rest      *rest.Service
 	hooks     *hooks.Dispatcher
 	store     *store.Store
@@ -259,33 +263,14 @@ func (a *app) openAudits(t tables, log *audit.Log, dir, base string) (*store.Sto
 
 // openHooks loads the models and makes the services of their hooks.
 func (a *app) openHooks(ctx context.Context, o options, t tables, engine *policies.Engine, log *audit.Log) error {
-	if o.library == "" {
-		path, err := onnx.DefaultPath(os.Getenv)
-		if err != nil {
-			return err
-		}
-		o.library = path
-	}
-	runtime, err := onnx.Open(o.library)
-	if err != nil {
+	if err := a.openModels(ctx, o, engine, log); err != nil {
 		return err
 	}
-	sources := []models.Source{{Name: "built in", FS: catalog.FS()}}
-	if o.models != "" {
-		dir, err := models.Dir(o.models)
-		if err != nil {
-			return err
-		}
-		sources = append(sources, dir)
-	}
-	if a.catalog, err = models.Load(ctx, modelOptions(runtime), sources...); err != nil {
-		return err
-	}
-	a.closers = append(a.closers, a.catalog.Close)
 	ledger := cds.NewLedger(a.store)
 	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
 		return err
 	}
+	var err error
 	a.hooks, err = hooks.New(hooks.Config{
 		Services: hooks.Services(a.catalog.List()), Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID),
 		Policies: engine, Audit: log, Ledger: ledger, Local: localEvidence{a.store, t.parser}, Now: time.Now, NewID: newID,

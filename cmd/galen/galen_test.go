@@ -41,7 +41,7 @@ func start(t *testing.T, dir string) (*galen, func()) {
 	}
 	logs := &bytes.Buffer{}
 	s := server.New(server.Config{
-		REST: a.rest, Hooks: a.hooks, Auth: verifier, Log: newLog(logs, -4),
+		REST: a.rest, Hooks: a.hooks, Models: a.serving, Auth: verifier, Log: newLog(logs, -4),
 		MaxBody: 8 << 20, Timeout: 30 * time.Second, NewID: newID, Version: "test",
 	})
 	if err := a.demo(t.Context(), io.Discard, issuer, "http://galen.test"); err != nil {

@@ -13,9 +13,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"galen/fhir/rest/bundle"
-	"galen/models"
-	"galen/models/manifest"
-	"galen/models/onnx"
 	"galen/server"
 	"galen/server/auth"
 )
@@ -91,8 +88,9 @@ func serve(ctx context.Context, c *cli.Command) error {
 	for _, r := range a.catalog.Refused() {
 		log.WarnContext(ctx, "model refused", slog.String("model", r.Path), slog.Any("error", r.Err))
 	}
+	a.logBackends(ctx, log)
 	s := server.New(server.Config{
-		REST: a.rest, Hooks: a.hooks, Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
+		Models: a.serving, REST: a.rest, Hooks: a.hooks, Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
 		Knowledge: a.knowledge, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
 		Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
 	})
@@ -104,10 +102,6 @@ func serve(ctx context.Context, c *cli.Command) error {
 		err = s.Serve(ctx, listener, c.Duration("drain"))
 	}
 	return errors.Join(err, a.close())
-}
-
-func modelOptions(runtime *onnx.Runtime) models.Options {
-	return models.Options{Openers: map[manifest.Runtime]models.Opener{manifest.ONNX: runtime}}
 }
 
 // demo loads the demo patients unless they are there, and says what to try.

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"galen/cds"
+	"galen/models"
+	"galen/models/catalog"
+	"galen/models/manifest"
+	"galen/models/onnx"
+	"galen/models/serving"
+	"galen/policies"
+	"galen/policies/audit"
+)
+
+// modelSettings is where what people decided about models lies in the data
+// directory.
+func modelSettings(data string) string { return filepath.Join(data, "models", "settings.json") }
+
+// modelFlags are the options that only models have.
+type modelFlags struct {
+	providers string // execution providers to prefer, separated by commas
+}
+
+func flagsOfModels() []cli.Flag {
+	return []cli.Flag{
+		text("execution-providers", "", "ONNX Runtime execution providers to prefer, such as cuda:0,cpu"),
+	}
+}
+
+func modelFlagsOf(c *cli.Command) modelFlags {
+	return modelFlags{providers: c.String("execution-providers")}
+}
+
+// openRuntime opens ONNX Runtime with the execution providers to prefer.
+func openRuntime(o options) (*onnx.Runtime, error) {
+	if o.library == "" {
+		path, err := onnx.DefaultPath(os.Getenv)
+		if err != nil {
+			return nil, err
+		}
+		o.library = path
+	}
+	runtime, err := onnx.Open(o.library)
+	if err != nil || o.providers == "" {
+		return runtime, err
+	}
+	return runtime.Providers(strings.Split(o.providers, ",")...)
+}
+
+func modelOptions(runtime *onnx.Runtime) models.Options {
+	return models.Options{Openers: map[manifest.Runtime]models.Opener{manifest.ONNX: runtime}}
+}
+
+// openModels loads the models and makes the service over them.
+func (a *app) openModels(ctx context.Context, o options, engine *policies.Engine, log *audit.Log) error {
+	runtime, err := openRuntime(o)
+	if err != nil {
+		return err
+	}
+	settings := modelSettings(o.data)
+	opts := modelOptions(runtime)
+	if opts.Settings, err = serving.ReadSettings(settings); err != nil {
+		return errors.Join(errors.New(settings+" cannot be read"), err)
+	}
+	opts.Save = func(s models.Settings) error { return serving.SaveSettings(settings, s) }
+	sources := []models.Source{{Name: "built in", FS: catalog.FS()}}
+	if o.models != "" {
+		dir, err := models.Dir(o.models)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, dir)
+	}
+	if a.catalog, err = models.Load(ctx, opts, sources...); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.catalog.Close)
+	ledger := cds.NewLedger(a.store)
+	a.serving = serving.New(serving.Config{
+		Catalog: a.catalog, Policies: engine, Audit: log, Now: time.Now,
+		Changed: func(ctx context.Context) error { return ledger.Devices(ctx, a.catalog.List()) },
+	})
+	return nil
+}
+
+// logBackends says which models do not run on the execution provider that was
+// preferred.
+func (a *app) logBackends(ctx context.Context, log *slog.Logger) {
+	for _, info := range a.catalog.List() {
+		for _, reason := range info.Backend.Fallbacks {
+			log.WarnContext(ctx, "execution provider passed over", slog.String("model", info.Ref.String()), slog.String("reason", reason))
+		}
+	}
+}
