@@ -25,6 +25,7 @@ bench: onnxruntime ## a short form of the benchmarks
 gen: ## the embedded tables from their sources
 	go run ./fhir/spec/gen
 	go run ./fhir/ucum/gen
+	models/oip/inference/gen.sh
 
 train: ## make one model: make train MODEL=kfre-4v
 	models/training/train.sh $(MODEL)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func serveCommand() *cli.Command {
 		&cli.DurationFlag{Name: "drain", Value: 20 * time.Second, Usage: "time that running requests get at the end"},
 		&cli.Int64Flag{Name: "max-body", Value: 64 << 20, Usage: "longest request body in bytes"},
 		text("log-level", "info", "debug, info, warn or error"),
-	}, append(securityFlags(), commonFlags()...)...)
+	}, slices.Concat(securityFlags(), grpcFlags(), commonFlags())...)
 	for _, f := range flags {
 		configurable(f, file)
 	}
@@ -99,7 +100,7 @@ func serve(ctx context.Context, c *cli.Command) error {
 	}
 	if err == nil {
 		log.InfoContext(ctx, "serving", slog.String("addr", listener.Addr().String()))
-		err = s.Serve(ctx, listener, c.Duration("drain"))
+		err = alongside(ctx, c, a.serving, authenticator, log, func(ctx context.Context) error { return s.Serve(ctx, listener, c.Duration("drain")) })
 	}
 	return errors.Join(err, a.close())
 }

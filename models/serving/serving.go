@@ -282,3 +282,13 @@ func failure(err error) error {
 	}
 	return &fhir.Error{Op: "serving", Kind: kind, At: e.Model, Err: err}
 }
+
+// Refused puts a call without a valid token on record and gives the error to
+// answer with, of Kind Unauthorized.
+func (s *Service) Refused(ctx context.Context, c Caller) error {
+	a := act{s.Audit, policies.Decision{}, audit.Entry{
+		Kind: audit.Login, Agent: audit.AgentOf(c.Principal, c.Address), Request: c.RequestID,
+	}}
+	a.decision.Reason = "token"
+	return a.end(ctx, fhir.E("serving.Refused", fhir.Unauthorized, "", "a valid token is needed"))
+}
