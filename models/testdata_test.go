@@ -1,9 +1,6 @@
 package models_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -14,73 +11,11 @@ import (
 	"galen/models/modeltest"
 )
 
-// contractManifest is a manifest of the Runner contract's model.
-func contractManifest(name, version, digest string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `name: %s
-version: %s
-title: Contract
-description: The model of the Runner contract
-developer: {name: Galen}
-kind: diagnosis
-file: model.onnx
-sha256: %s
-runtime: onnx
-opset: 17
-inputs:
-  - {name: work, dtype: int64, shape: [-1], columns: [work]}
-  - {name: x, dtype: float64, shape: [-1, 2], columns: [a, b]}
-features:
-  - {name: a, label: A, kind: age, unit: a, missing: required}
-  - {name: b, label: B, kind: age, unit: a, missing: required}
-  - {name: work, label: Work, kind: age, unit: a, missing: required}
-outputs:
-  - {name: ratio, dtype: float64, shape: [-1], label: Ratio, meaning: auxiliary}
-  - name: sum
-    dtype: float64
-    shape: [-1]
-    label: Sum
-    meaning: points
-    report: headline
-    unit: "1"
-    bands: [{label: any, indicator: info}]
-hooks: [patient-view]
-use: {intended: tests, population: none, users: none, contraindicated: [patients]}
-limitations: [not a model]
-citations: [{label: none, url: "https://example.org"}]
-regulatory:
-  class: none
-  criteria:
-    - {number: 1, met: false, answer: none}
-    - {number: 2, met: false, answer: none}
-    - {number: 3, met: false, answer: none}
-    - {number: 4, met: false, answer: none}
-transparency:
-`, name, version, digest)
-	for _, a := range manifest.Attributes() {
-		fmt.Fprintf(&b, "  %s: {unavailable: a test}\n", a.Key)
-	}
-	return b.String()
-}
-
-// goldenText holds two cases, with the manifest's order of ports, not the file's.
-const goldenText = `{"tolerance": {"absolute": 1e-12, "relative": 0}, "cases": [
-  {"name": "one", "source": "sums", "inputs": {"x": {"shape": [1, 2], "data": [1, 4]}, "work": {"shape": [1], "data": [0]}},
-   "outputs": {"sum": {"shape": [1], "data": [5]}, "ratio": {"shape": [1], "data": [0.25]}}},
-  {"name": "two", "source": "sums", "inputs": {"x": {"shape": [2, 2], "data": [1, 1, 2, 2]}, "work": {"shape": [2], "data": [0, 0]}},
-   "outputs": {"sum": {"shape": [2], "data": [2, 4]}}}]}`
+const goldenText = modeltest.Golden
 
 // folder is a good catalog folder of the contract's model.
 func folder(name, version string) fstest.MapFS {
-	file := []byte("model " + name + version)
-	sum := sha256.Sum256(file)
-	dir := name + "/" + version + "/"
-	return fstest.MapFS{
-		dir + "manifest.yaml": {Data: []byte(contractManifest(name, version, hex.EncodeToString(sum[:])))},
-		dir + "model.onnx":    {Data: file},
-		dir + "CARD.md":       {Data: []byte("# Contract\n")},
-		dir + "golden.json":   {Data: []byte(goldenText)},
-	}
+	return modeltest.Folder(models.Ref{Name: name, Version: manifest.Version(version)}, []byte("model "+name+version))
 }
 
 // folders joins good folders named name@version.

@@ -26,8 +26,9 @@ type request struct {
 	query  string // raw
 	header http.Header
 	params gin.Params
-	body   []byte // a resource is JSON here, whatever the client sent
-	base   string // absolute URL of the server, no slash at the end
+	body   []byte    // a resource is JSON here, whatever the client sent
+	stream io.Reader // the body, of a route that reads by itself
+	base   string    // absolute URL of the server, no slash at the end
 	// refused is why no format can be served that the client takes; wanted is
 	// JSON then.
 	refused error
@@ -46,10 +47,10 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
 		r := s.newRequest(c)
-		r.inference = rt.kind == inferenceRoute
+		r.inference = rt.kind == inferenceRoute || rt.kind == uploadRoute
 		c.Writer.Header().Set("X-Request-Id", r.RequestID)
 		secure(c, rt)
-		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Timeout)
+		ctx, cancel := context.WithTimeout(c.Request.Context(), s.timeout(rt))
 		defer cancel()
 		out, err := s.call(ctx, c, rt, r)
 		if err == nil {
@@ -64,6 +65,13 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 		}
 		s.finish(ctx, c, rt, r, err, time.Since(start))
 	}
+}
+
+func (s *Server) timeout(rt route) time.Duration {
+	if rt.kind == uploadRoute {
+		return uploadTime
+	}
+	return s.Timeout
 }
 
 func (s *Server) newRequest(c *gin.Context) *request {
@@ -115,6 +123,9 @@ func (s *Server) call(ctx context.Context, c *gin.Context, rt route, r *request)
 	}
 	if rt.kind == fhirRoute && r.refused != nil {
 		return response{}, r.refused
+	}
+	if rt.kind == uploadRoute {
+		r.stream = c.Request.Body
 	}
 	if rt.body {
 		if r.body, err = s.readBody(c.Request); err != nil {

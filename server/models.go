@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"galen/fhir"
 	"galen/models"
@@ -21,6 +22,9 @@ const modelsPath = "/v2"
 // headerLength tells how much of a body is JSON when binary tensors follow
 // (https://github.com/triton-inference-server/server, extension_binary_data.md).
 const headerLength = "Inference-Header-Content-Length"
+
+// uploadTime is how long an upload may take with all its checks.
+const uploadTime = 10 * time.Minute
 
 func (s *Server) modelRoutes() []route {
 	if s.Models == nil {
@@ -49,13 +53,16 @@ func (s *Server) modelRoutes() []route {
 		)
 	}
 	routes = append(routes,
+		route{method: post, path: repository + "/models/:model/versions/:version", handle: s.uploadModel, kind: uploadRoute},
 		route{method: post, path: repository + "/models/:model/rollback", handle: s.rollbackModel, body: true},
 		route{method: put, path: repository + "/models/:model/champion", handle: s.promote(models.Champion), body: true},
 		route{method: put, path: repository + "/models/:model/challenger", handle: s.promote(models.Challenger), body: true},
 		route{method: del, path: repository + "/models/:model/challenger", handle: s.demote},
 	)
 	for i := range routes {
-		routes[i].kind = inferenceRoute
+		if routes[i].kind != uploadRoute {
+			routes[i].kind = inferenceRoute
+		}
 	}
 	return routes
 }
@@ -255,6 +262,23 @@ func (s *Server) rollbackModel(ctx context.Context, r *request) (response, error
 		return response{}, err
 	}
 	return jsonOf(map[string]any{"name": to.Name, "version": to.Version})
+}
+
+// uploadModel takes a version in: a tar, gzipped tar, zip or form of its files.
+// X-Model-Signature holds the Ed25519 signature of the files' SHA-256 sums.
+func (s *Server) uploadModel(ctx context.Context, r *request) (response, error) {
+	ref, err := r.model()
+	if err != nil {
+		return response{}, err
+	}
+	upload := serving.Upload{Model: ref, Type: r.header.Get("Content-Type"), Signature: r.header.Get("X-Model-Signature"), Body: r.stream}
+	info, err := s.Models.Upload(ctx, r.modelCaller(), upload)
+	if err != nil {
+		return response{}, err
+	}
+	out, err := jsonOf(map[string]any{"name": info.Ref.Name, "version": info.Ref.Version, "sha256": info.Digest})
+	out.status = http.StatusCreated
+	return out, err
 }
 
 // statistics is Triton's extension_statistics.md, as far as it is counted here,

@@ -31,6 +31,7 @@ const (
 	fhirRoute routeKind = iota
 	jsonRoute
 	inferenceRoute // the Open Inference Protocol: errors are {"error": …}
+	uploadRoute    // the same, and the handler reads the body by itself, of any length
 )
 
 // route is one line of the table of everything this server answers.

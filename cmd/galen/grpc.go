@@ -58,7 +58,7 @@ func listenGRPC(ctx context.Context, c *cli.Command, addr string) (net.Listener,
 		if err != nil {
 			return nil, nil, errors.Join(errors.New("--grpc-cert and --grpc-key are no pair of PEM files"), err)
 		}
-		config = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		config = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	return listener, config, err

@@ -28,16 +28,18 @@ func modelSettings(data string) string { return filepath.Join(data, "models", "s
 // modelFlags are the options that only models have.
 type modelFlags struct {
 	providers string // execution providers to prefer, separated by commas
+	trust     string // file of what uploads may be taken in; "" for none
 }
 
 func flagsOfModels() []cli.Flag {
 	return []cli.Flag{
 		text("execution-providers", "", "ONNX Runtime execution providers to prefer, such as cuda:0,cpu"),
+		text("model-trust", "", "file of the digests and keys of models that may be uploaded; default: uploads are off"),
 	}
 }
 
 func modelFlagsOf(c *cli.Command) modelFlags {
-	return modelFlags{providers: c.String("execution-providers")}
+	return modelFlags{providers: c.String("execution-providers"), trust: c.String("model-trust")}
 }
 
 // openRuntime opens ONNX Runtime with the execution providers to prefer.
@@ -80,13 +82,22 @@ func (a *app) openModels(ctx context.Context, o options, engine *policies.Engine
 		}
 		sources = append(sources, dir)
 	}
+	uploads, err := openUploads(o)
+	if err != nil {
+		return err
+	}
+	uploaded, err := models.Dir(uploads.Dir)
+	if err != nil {
+		return err
+	}
+	sources = append(sources, uploaded)
 	if a.catalog, err = models.Load(ctx, opts, sources...); err != nil {
 		return err
 	}
 	a.closers = append(a.closers, a.catalog.Close)
 	ledger := cds.NewLedger(a.store)
 	a.serving = serving.New(serving.Config{
-		Catalog: a.catalog, Policies: engine, Audit: log, Now: time.Now,
+		Catalog: a.catalog, Policies: engine, Audit: log, Now: time.Now, Uploads: uploads,
 		Changed: func(ctx context.Context) error { return ledger.Devices(ctx, a.catalog.List()) },
 	})
 	return nil

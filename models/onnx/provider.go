@@ -137,7 +137,9 @@ func sessionOptions() (*ort.SessionOptions, error) {
 		o.SetExecutionMode(ort.ExecutionModeSequential),
 		o.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll),
 		o.SetCpuMemArena(false),
-		o.SetLogSeverityLevel(ort.LoggingLevelError),
+		// ONNX Runtime writes to stderr, and its messages may quote elements of tensors;
+		// what failed is in the error that comes back.
+		o.SetLogSeverityLevel(ort.LoggingLevelFatal),
 		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
 	)

@@ -62,7 +62,7 @@ func Open(libraryPath string) (*Runtime, error) {
 		return newRuntime(path), nil
 	}
 	ort.SetSharedLibraryPath(path)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return nil, failure("open runtime", models.Internal, err)
 	}
 	process.path = path

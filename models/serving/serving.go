@@ -41,6 +41,8 @@ type Config struct {
 	// Changed is told after what is served has changed; nil for nobody. Its error
 	// is that of the call that made the change.
 	Changed func(ctx context.Context) error
+	// Uploads takes uploaded models; nil refuses them.
+	Uploads *Uploads
 }
 
 // Service is the service. It is safe for concurrent use.
@@ -259,6 +261,10 @@ func (a *act) end(ctx context.Context, err error) error {
 
 // failure gives an error of models the kind that a client can act on.
 func failure(err error) error {
+	var known *fhir.Error
+	if errors.As(err, &known) {
+		return err
+	}
 	kind := fhir.Internal
 	switch models.KindOf(err) {
 	case models.NotFound:

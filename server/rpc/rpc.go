@@ -10,7 +10,9 @@ package rpc
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -134,6 +136,9 @@ func (s *Server) intercept(ctx context.Context, req any, info *grpc.UnaryServerI
 		if c.Principal, err = s.Auth.Verify(ctx, authorization(ctx)); err != nil {
 			return nil, toStatus(s.Models.Refused(ctx, c))
 		}
+		if c.Principal.Certificate != "" && c.Principal.Certificate != thumbprint(ctx) {
+			return nil, toStatus(s.Models.Refused(ctx, c))
+		}
 	}
 	res, err = handle(context.WithValue(ctx, callerKey{}, c), req)
 	level := slog.LevelDebug
@@ -154,6 +159,21 @@ func authorization(ctx context.Context) string {
 		return values[0]
 	}
 	return ""
+}
+
+// thumbprint is the x5t#S256 of the certificate that the client showed: a token
+// may be bound to it (RFC 8705).
+func thumbprint(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.PeerCertificates) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(info.State.PeerCertificates[0].Raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 func address(ctx context.Context) string {

@@ -46,7 +46,11 @@ func (roles) Verify(_ context.Context, authorization string) (policies.Principal
 	if !ok {
 		return policies.Principal{}, fhir.E("test", fhir.Unauthorized, "", "a token is needed")
 	}
-	return policies.Principal{Subject: "test-" + role, Roles: []string{role}}, nil
+	p := policies.Principal{Subject: "test-" + role, Roles: []string{role}}
+	if bound, ok := strings.CutPrefix(role, "bound-"); ok {
+		p.Roles, p.Certificate = []string{bound}, "thumbprint-of-another"
+	}
+	return p, nil
 }
 
 // start serves the shipped models and connects to them.
@@ -178,6 +182,7 @@ func TestRefusals(t *testing.T) {
 		code       codes.Code
 	}{
 		{"no token", "", request(man...), codes.Unauthenticated},
+		{"token of another certificate (RFC 8705)", "bound-ehr", request(man...), codes.Unauthenticated},
 		{"may not", "researcher", request(man...), codes.PermissionDenied},
 		{"no such model", "ehr", spoil(func(r *inference.ModelInferRequest) { r.ModelName = "none" }), codes.NotFound},
 		{"name that is none", "ehr", spoil(func(r *inference.ModelInferRequest) { r.ModelName = "../x" }), codes.NotFound},

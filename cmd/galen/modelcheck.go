@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"galen/models"
+	"galen/models/parcel"
+	"galen/models/serving"
+)
+
+const (
+	uploadBytes = 1 << 30 // of an uploaded folder
+	uploadFiles = 16
+	checkTime   = 5 * time.Minute
+	checkCPU    = 120     // seconds of a check
+	checkMemory = 8 << 30 // bytes of address space of a check, which the Go runtime reserves generously
+)
+
+// openUploads makes what takes uploaded models. Without a list of what is trusted
+// it takes none; what was uploaded before is served in any case.
+func openUploads(o options) (*serving.Uploads, error) {
+	dir := filepath.Join(o.data, "models", "uploaded")
+	u := &serving.Uploads{Dir: dir, Limits: parcel.Limits{Bytes: uploadBytes, Files: uploadFiles}}
+	if err := u.Sweep(); err != nil {
+		return nil, err
+	}
+	if o.trust != "" {
+		text, err := os.ReadFile(o.trust)
+		if err != nil {
+			return nil, err
+		}
+		if u.Trust, err = parcel.ParseTrust(string(text)); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.trust, err)
+		}
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	u.Check = func(ctx context.Context, dir string, ref models.Ref) error {
+		return checkInChild(ctx, program, []string{"model-check", "--onnxruntime", o.library, dir, ref.String()})
+	}
+	return u, nil
+}
+
+var errCheckCrashed = errors.New("the check ended without a verdict")
+
+// checkInChild runs the check in a process of its own. What that process says is
+// about the uploaded folder only, and so may be told to who uploaded it.
+func checkInChild(ctx context.Context, program string, args []string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	for _, setting := range os.Environ() {
+		if strings.HasPrefix(setting, "GALEN_") || strings.HasPrefix(setting, "HOME=") || strings.HasPrefix(setting, "XDG_CACHE_HOME=") {
+			cmd.Env = append(cmd.Env, setting)
+		}
+	}
+	var told bytes.Buffer
+	cmd.Stderr = &told
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	line, _, _ := strings.Cut(strings.TrimPrefix(told.String(), "galen: "), "\n")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || !exit.Exited() || exit.ExitCode() != 1 || line == "" {
+		return fmt.Errorf("%w: %w", errCheckCrashed, err)
+	}
+	return errors.New(line)
+}
+
+// modelCheckCommand loads one version and says whether it holds. It limits
+// itself before it reads anything, for it is run on what is not known yet.
+func modelCheckCommand() *cli.Command {
+	return &cli.Command{
+		Name: "model-check", Usage: "load one version of a model and say whether it holds", ArgsUsage: "DIR NAME@VERSION",
+		Flags: []cli.Flag{text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache")},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if c.NArg() != 2 {
+				return errors.New("model-check needs a directory of models and NAME@VERSION")
+			}
+			ref, err := models.ParseRef(c.Args().Get(1))
+			if err != nil || ref.Version == "" {
+				return errors.New("model-check needs NAME@VERSION")
+			}
+			runtime, err := openRuntime(options{library: c.String("onnxruntime")})
+			if err != nil {
+				return err
+			}
+			if err := limitSelf(); err != nil {
+				return err
+			}
+			source, err := models.Dir(c.Args().Get(0))
+			if err != nil {
+				return err
+			}
+			info, err := models.Check(ctx, modelOptions(runtime), source, ref)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.Root().Writer, "%s holds; SHA-256 %s, %s a run\n", info.Ref, info.Digest, info.Cost)
+			return err
+		},
+	}
+}
+
+// limitSelf bounds processor time, memory and what can be written (nothing).
+func limitSelf() error {
+	for _, limit := range []struct {
+		what  int
+		value uint64
+	}{{syscall.RLIMIT_CPU, checkCPU}, {syscall.RLIMIT_AS, checkMemory}, {syscall.RLIMIT_FSIZE, 0}, {syscall.RLIMIT_CORE, 0}} {
+		if err := syscall.Setrlimit(limit.what, &syscall.Rlimit{Cur: limit.value, Max: limit.value}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
