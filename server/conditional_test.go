@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"galen/fhir/rest"
 	"galen/server/auth"
 	"galen/server/servertest"
+	"galen/store/sqlite"
 )
 
 const crowd = 32 // parallel clients, as in fhir.md 18 and 51
@@ -29,6 +31,18 @@ func together(n int, request func(i int) servertest.Answer) map[int]int {
 	}
 	wait.Wait()
 	return out
+}
+
+// onBothStores runs a test over store/mem and over SQLite.
+func onBothStores(t *testing.T, test func(t *testing.T, c servertest.Client)) {
+	t.Run("mem", func(t *testing.T) { test(t, admin(t)) })
+	t.Run("sqlite", func(t *testing.T) {
+		db, err := sqlite.Open(sqlite.Options{Dir: t.TempDir(), Random: rand.Reader})
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, servertest.Start(t, servertest.Options{Driver: db}).As("admin"))
+	})
 }
 
 func identified(id, value, family string) string {
@@ -68,15 +82,16 @@ func TestConditionalCreate(t *testing.T) {
 
 // fhir.md 18: of 32 parallel conditional creates one creates.
 func TestParallelConditionalCreates(t *testing.T) {
-	c := admin(t)
-	for round := range 5 {
-		value := fmt.Sprint("r", round)
-		got := together(crowd, func(i int) servertest.Answer {
-			return c.Do("POST", "Patient", identified("", value, fmt.Sprint(i)), "If-None-Exist", "identifier="+value)
-		})
-		same(t, "answers", got, map[int]int{201: 1, 200: crowd - 1})
-		same(t, "total", total(t, c, "Patient?identifier="+value), "1")
-	}
+	onBothStores(t, func(t *testing.T, c servertest.Client) {
+		for round := range 5 {
+			value := fmt.Sprint("r", round)
+			got := together(crowd, func(i int) servertest.Answer {
+				return c.Do("POST", "Patient", identified("", value, fmt.Sprint(i)), "If-None-Exist", "identifier="+value)
+			})
+			same(t, "answers", got, map[int]int{201: 1, 200: crowd - 1})
+			same(t, "total", total(t, c, "Patient?identifier="+value), "1")
+		}
+	})
 }
 
 // fhir.md 19: conditional update.
@@ -112,14 +127,15 @@ func TestConditionalUpdate(t *testing.T) {
 // Of 32 parallel conditional updates that find nothing one creates and all
 // others update it, each its own version.
 func TestParallelConditionalUpdates(t *testing.T) {
-	c := admin(t)
-	got := together(crowd, func(i int) servertest.Answer {
-		return c.Do("PUT", "Patient?identifier=1", identified("", "1", fmt.Sprint(i)))
+	onBothStores(t, func(t *testing.T, c servertest.Client) {
+		got := together(crowd, func(i int) servertest.Answer {
+			return c.Do("PUT", "Patient?identifier=1", identified("", "1", fmt.Sprint(i)))
+		})
+		same(t, "answers", got, map[int]int{201: 1, 200: crowd - 1})
+		found := c.Do("GET", "Patient?identifier=1", "").Want(200).JSON()
+		same(t, "total", found.Get("total").Text(), "1")
+		same(t, "version", found.Get("entry").Item(0).Get("resource").Get("meta").Get("versionId").Text(), fmt.Sprint(crowd))
 	})
-	same(t, "answers", got, map[int]int{201: 1, 200: crowd - 1})
-	found := c.Do("GET", "Patient?identifier=1", "").Want(200).JSON()
-	same(t, "total", found.Get("total").Text(), "1")
-	same(t, "version", found.Get("entry").Item(0).Get("resource").Get("meta").Get("versionId").Text(), fmt.Sprint(crowd))
 }
 
 // fhir.md 20: conditional delete, one match at most.
@@ -159,34 +175,36 @@ func TestConditionalDeleteMultiple(t *testing.T) {
 
 // fhir.md 51: parallel writers.
 func TestParallelUpdates(t *testing.T) {
-	c := admin(t)
-	c.Do("PUT", "Patient/p", identified("p", "1", "start")).Want(201)
-	got := together(crowd, func(i int) servertest.Answer { return c.Do("PUT", "Patient/p", identified("p", "1", fmt.Sprint(i))) })
-	same(t, "without If-Match", got, map[int]int{200: crowd})
-	same(t, "versions", total(t, c, "Patient/p/_history"), fmt.Sprint(crowd+1))
-	etag := c.Do("GET", "Patient/p", "").Want(200).Header.Get("ETag")
-	got = together(crowd, func(i int) servertest.Answer {
-		return c.Do("PUT", "Patient/p", identified("p", "1", fmt.Sprint("x", i)), "If-Match", etag)
+	onBothStores(t, func(t *testing.T, c servertest.Client) {
+		c.Do("PUT", "Patient/p", identified("p", "1", "start")).Want(201)
+		got := together(crowd, func(i int) servertest.Answer { return c.Do("PUT", "Patient/p", identified("p", "1", fmt.Sprint(i))) })
+		same(t, "without If-Match", got, map[int]int{200: crowd})
+		same(t, "versions", total(t, c, "Patient/p/_history"), fmt.Sprint(crowd+1))
+		etag := c.Do("GET", "Patient/p", "").Want(200).Header.Get("ETag")
+		got = together(crowd, func(i int) servertest.Answer {
+			return c.Do("PUT", "Patient/p", identified("p", "1", fmt.Sprint("x", i)), "If-Match", etag)
+		})
+		same(t, "with If-Match", got, map[int]int{200: 1, 412: crowd - 1})
+		got = together(crowd, func(int) servertest.Answer { return c.Do("DELETE", "Patient/p", "") })
+		same(t, "deletes", got, map[int]int{204: crowd})
+		same(t, "one tombstone", total(t, c, "Patient/p/_history"), fmt.Sprint(crowd+3))
+		got = together(crowd, func(int) servertest.Answer {
+			return c.Do("PUT", "Patient/new", identified("new", "1", "x"), "If-None-Match", "*")
+		})
+		same(t, "If-None-Match: *", got, map[int]int{201: 1, 412: crowd - 1})
 	})
-	same(t, "with If-Match", got, map[int]int{200: 1, 412: crowd - 1})
-	got = together(crowd, func(int) servertest.Answer { return c.Do("DELETE", "Patient/p", "") })
-	same(t, "deletes", got, map[int]int{204: crowd})
-	same(t, "one tombstone", total(t, c, "Patient/p/_history"), fmt.Sprint(crowd+3))
-	got = together(crowd, func(int) servertest.Answer {
-		return c.Do("PUT", "Patient/new", identified("new", "1", "x"), "If-None-Match", "*")
-	})
-	same(t, "If-None-Match: *", got, map[int]int{201: 1, 412: crowd - 1})
 }
 
 // Parallel patches without If-Match are all applied.
 func TestParallelPatches(t *testing.T) {
-	c := admin(t)
-	c.Do("PUT", "Patient/p", identified("p", "1", "start")).Want(201)
-	got := together(crowd, func(i int) servertest.Answer {
-		return c.Do("PATCH", "Patient/p", fmt.Sprintf(`[{"op":"add","path":"/name/-","value":{"text":"%d"}}]`, i), "Content-Type", jsonPatch)
+	onBothStores(t, func(t *testing.T, c servertest.Client) {
+		c.Do("PUT", "Patient/p", identified("p", "1", "start")).Want(201)
+		got := together(crowd, func(i int) servertest.Answer {
+			return c.Do("PATCH", "Patient/p", fmt.Sprintf(`[{"op":"add","path":"/name/-","value":{"text":"%d"}}]`, i), "Content-Type", jsonPatch)
+		})
+		same(t, "answers", got, map[int]int{200: crowd})
+		same(t, "names", c.Do("GET", "Patient/p", "").Want(200).JSON().Get("name").Len(), crowd+1)
 	})
-	same(t, "answers", got, map[int]int{200: crowd})
-	same(t, "names", c.Do("GET", "Patient/p", "").Want(200).JSON().Get("name").Len(), crowd+1)
 }
 
 // fhir.md 21: PATCH.

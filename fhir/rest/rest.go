@@ -171,6 +171,11 @@ func (a *act) touch(r store.Record) {
 		a.entry.Resources, a.named = a.entry.Resources[:0], false
 	}
 	a.entry.Resources = append(a.entry.Resources, fhir.VersionedReference(r.Key, r.Version))
+	a.about(r)
+}
+
+// about puts the patients whose data a resource holds on record.
+func (a *act) about(r store.Record) {
 	for _, p := range subject.Patients(r.Key, r.Body) {
 		if !slices.Contains(a.entry.Patients, p) {
 			a.entry.Patients = append(a.entry.Patients, p)

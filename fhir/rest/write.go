@@ -39,6 +39,13 @@ func (s *Service) commit(ctx context.Context, c Caller, acts []*act, changes []s
 		if r.Exists() {
 			acts[i].touch(r.Record)
 		}
+		if r.Outcome == store.Removed { // the tombstone does not tell whose it was
+			before, err := s.Store.ReadVersion(ctx, r.Key, r.Version-1)
+			if err != nil {
+				return nil, err
+			}
+			acts[i].about(before)
+		}
 	}
 	return out, nil
 }
