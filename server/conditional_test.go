@@ -240,6 +240,11 @@ func TestPatch(t *testing.T) {
 		{"FHIRPath Patch that selects nothing", fhirPatch, operation(`{"name":"type","valueCode":"replace"},{"name":"path","valueString":"Observation.issued"},{"name":"value","valueInstant":"2026-01-01T00:00:00Z"}`), 422, ""},
 		{"FHIRPath Patch with no operation", fhirPatch, `{"resourceType":"Parameters"}`, 200, `"final"`},
 		{"another resource as a patch", fhirPatch, before, 400, ""},
+		{"XML Patch", "application/xml-patch+xml", `<diff xmlns:f="http://hl7.org/fhir"><replace sel="f:Observation/f:status/@value">amended</replace></diff>`, 200, `"effectiveDateTime":"2026-01-01T10:00:00+05:30","valueQuantity":{"value":1.00,"unit":"mg"}`},
+		{"XML Patch that selects nothing", "application/xml-patch+xml", `<diff xmlns:f="http://hl7.org/fhir"><remove sel="f:Observation/f:issued"/></diff>`, 422, ""},
+		{"XML Patch of the id", "application/xml-patch+xml", `<diff xmlns:f="http://hl7.org/fhir"><replace sel="f:Observation/f:id/@value">q</replace></diff>`, 422, ""},
+		{"malformed XML Patch", "application/xml-patch+xml", `<diff`, 400, ""},
+		{"FHIRPath Patch in XML", "application/fhir+xml", `<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="operation"/><part><name value="type"/><valueCode value="delete"/></part><part><name value="path"/><valueString value="Observation.effective"/></part></parameter></Parameters>`, 200, `"code":{"text":"x"},"valueQuantity":{"value":1.00`},
 		{"a format that is none", "application/merge-patch+json", `{}`, 415, ""},
 		{"FHIR version", fhirPatch + "; fhirVersion=5.0", `{"resourceType":"Parameters"}`, 415, ""},
 	}

@@ -18,6 +18,7 @@ import (
 	"galen/cds/feature"
 	"galen/fhir/operation"
 	"galen/fhir/patch"
+	"galen/fhir/patch/xmlpatch"
 	"galen/fhir/path"
 	"galen/fhir/profile"
 	"galen/fhir/rest"
@@ -27,6 +28,7 @@ import (
 	"galen/fhir/spec"
 	"galen/fhir/ucum"
 	"galen/fhir/validate"
+	"galen/fhir/xml"
 	"galen/hooks"
 	"galen/models"
 	"galen/models/serving"
@@ -129,6 +131,13 @@ type tables struct {
 	parser *parse.Parser
 }
 
+// patches are the formats that PATCH takes.
+func (t tables) patches() patch.Formats {
+	formats := patch.New(t.defs, t.engine, time.Now)
+	xmlpatch.Add(formats, xml.New(t.defs))
+	return formats
+}
+
 func loadTables(base string) (tables, error) {
 	defs, err := spec.Load()
 	if err != nil {
@@ -200,7 +209,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 		Policies: engine, Audit: log, Now: time.Now, Started: time.Now(), Version: version,
 		Limits:    rest.Limits{Page: 20, MaxPage: 1000, Entries: int(cmp.Or(o.entries, maxEntries)), Depth: 100, Deletes: o.deletes},
 		Integrity: guard,
-		Patches:   patch.New(t.defs, t.engine, time.Now),
+		Patches:   t.patches(),
 	})
 	return a, a.openHooks(ctx, o, t, engine, log)
 }

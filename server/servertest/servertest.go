@@ -29,6 +29,7 @@ import (
 	"galen/fhir/jsontree"
 	"galen/fhir/operation"
 	"galen/fhir/patch"
+	"galen/fhir/patch/xmlpatch"
 	"galen/fhir/path"
 	"galen/fhir/rest"
 	"galen/fhir/search/index"
@@ -36,6 +37,7 @@ import (
 	"galen/fhir/spec"
 	"galen/fhir/ucum"
 	"galen/fhir/validate"
+	"galen/fhir/xml"
 	"galen/hooks"
 	"galen/policies"
 	"galen/policies/audit"
@@ -174,13 +176,20 @@ func (s *Server) rest(o Options) *rest.Service {
 		Defs: d.defs, Validator: must(s.tb, validator, invalid), Store: s.Store, Audits: audits, Index: indexer,
 		Parser:   parser,
 		Policies: must(s.tb, engine, err), Audit: log, Now: o.Now, Started: o.Now(), Version: "test",
-		Patches: patch.New(d.defs, d.engine, o.Now),
+		Patches: patches(d, o.Now),
 		Limits:  rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
 	}
 	if o.Rest != nil {
 		o.Rest(&cfg)
 	}
 	return rest.New(cfg)
+}
+
+// patches are the formats that PATCH takes.
+func patches(d definitions, now func() time.Time) patch.Formats {
+	formats := patch.New(d.defs, d.engine, now)
+	xmlpatch.Add(formats, xml.New(d.defs))
+	return formats
 }
 
 func (s *Server) store(o Options, driver store.Driver, indexer store.Indexer, defs *spec.Definitions) *store.Store {
