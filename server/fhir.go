@@ -11,6 +11,7 @@ import (
 	"galen/fhir/etag"
 	"galen/fhir/rest"
 	"galen/fhir/rest/bundle"
+	"galen/fhir/view"
 	"galen/store"
 )
 
@@ -22,10 +23,14 @@ func (r *request) key() fhir.Key { return fhir.Key{Type: r.param("type"), ID: r.
 
 // read answers GET [type]/[id] and [type]/[id]/_history/[version], conditional
 // reads included (https://hl7.org/fhir/R4/http.html#read, #vread, #cread). The
-// answer for a deleted resource has the version of its deletion.
+// answer for a deleted resource has the version of its deletion. _summary and
+// _elements leave out parts (https://hl7.org/fhir/R4/search.html#summary).
 func (s *Server) read(ctx context.Context, r *request) (response, error) {
+	part, err := view.Parse(r.query)
+	if err != nil {
+		return response{}, err
+	}
 	var rec store.Record
-	var err error
 	if version := r.param("version"); version != "" {
 		rec, err = s.REST.VRead(ctx, r.Caller, r.key(), version)
 	} else {
@@ -41,7 +46,8 @@ func (s *Server) read(ctx context.Context, r *request) (response, error) {
 	if r.native {
 		return native(header, rec.Body)
 	}
-	return response{header: header, body: rec.Body}, nil
+	body, err := view.Apply(s.REST.Defs, part, rec.Body)
+	return response{header: header, body: body}, err
 }
 
 // versionHeader is empty for the zero Header.

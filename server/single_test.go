@@ -250,6 +250,25 @@ func TestReadOfWhatCannotBe(t *testing.T) {
 	c.Do("DELETE", "Nothing/1", "").Want(404).Issue()
 }
 
+// fhir.md 43: _summary and _elements on a read; the part cannot be stored.
+func TestPartOfAResource(t *testing.T) {
+	c := admin(t)
+	c.Do("PUT", "Patient/p", patient).Want(201)
+	for _, target := range []string{"Patient/p?_elements=active", "Patient/p/_history/1?_elements=active"} {
+		part := c.Do("GET", target, "").Want(200)
+		root := part.JSON()
+		if root.Get("name").Exists() || !root.Get("active").Exists() || !strings.Contains(string(part.Body), `"SUBSETTED"`) {
+			t.Errorf("%s: %s", target, part.Body)
+		}
+		same(t, "ETag", part.Header.Get("ETag"), `W/"1"`)
+		c.Do("PUT", "Patient/p", string(part.Body)).Want(422).Issue()
+		c.Do("POST", "Patient", string(part.Body)).Want(422).Issue()
+	}
+	c.Do("GET", "Patient/p?_summary=true", "").Want(200)
+	c.Do("GET", "Patient/p?_summary=some", "").Want(400).Issue()
+	same(t, "the stored one is whole", c.Do("GET", "Patient/p", "").Want(200).JSON().Get("name").Exists(), true)
+}
+
 // fhir.md 8: conditional read, HEAD.
 func TestConditionalRead(t *testing.T) {
 	clock := &clock{now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
