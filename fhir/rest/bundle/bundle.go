@@ -13,18 +13,19 @@ package bundle
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"galen/fhir"
 	"galen/fhir/etag"
 	"galen/fhir/jsontree"
+	"galen/fhir/patch"
 	"galen/fhir/rest"
 	"galen/fhir/rest/entry"
-	"galen/policies"
-	"galen/policies/audit"
 	"galen/store"
 )
 
@@ -35,6 +36,9 @@ type In struct {
 	// (https://hl7.org/fhir/R4/http.html#ops): "representation",
 	// "OperationOutcome", or anything else for nothing.
 	Return string
+	// Strict makes the searches refuse what they do not know (Prefer:
+	// handling=strict).
+	Strict bool
 }
 
 // maxAnswer is how many bytes the reads of one Bundle may answer with; a read
@@ -55,7 +59,7 @@ func Perform(ctx context.Context, s *rest.Service, c rest.Caller, in In) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	p := &performance{Service: s, caller: c, entries: b.Entries, prefer: in.Return, answers: make([]answer, len(b.Entries))}
+	p := &performance{Service: s, caller: c, entries: b.Entries, prefer: in.Return, strict: in.Strict, answers: make([]answer, len(b.Entries))}
 	p.left.Store(maxAnswer)
 	if !b.Transaction {
 		p.batch(ctx)
@@ -73,6 +77,7 @@ type performance struct {
 	caller  rest.Caller
 	entries []entry.Entry
 	prefer  string
+	strict  bool
 	answers []answer     // of the entries, by position
 	left    atomic.Int64 // bytes that reads may still answer with
 }
@@ -146,37 +151,61 @@ func (p *performance) alone(ctx context.Context, e *entry.Entry) (a answer) {
 	if !e.Writes() {
 		return p.read(ctx, e)
 	}
-	if key := e.Key(); key.Type == "AuditEvent" && e.Query == "" {
-		return p.event(ctx, e, key)
-	}
-	t := &transaction{performance: p}
-	err := t.add(ctx, e)
-	if err == nil {
-		err = t.perform(ctx)
-	}
-	if err = t.end(ctx, err); err != nil {
-		return failure(e, err)
-	}
-	return p.written(e, t.steps[0].done)
-}
-
-// event hands in what another system recorded, which goes to the audit log and
-// not to the store (https://profiles.ihe.net/ITI/TF/Volume2/ITI-20.html).
-func (p *performance) event(ctx context.Context, e *entry.Entry, key fhir.Key) answer {
-	var out rest.Outcome
-	var err error
-	switch e.Method {
-	case http.MethodPost:
-		out, err = p.Create(ctx, p.caller, key.Type, e.Resource.Raw(), e.IfNoneExist)
-	case http.MethodPut:
-		out, err = p.Update(ctx, p.caller, key, e.Resource.Raw(), e.IfMatch)
-	default:
-		_, err = p.Begin(ctx, p.caller, audit.Delete, policies.Delete, key) // refuses it
-	}
+	out, err := p.write(ctx, e)
 	if err != nil {
 		return failure(e, err)
 	}
 	return p.written(e, out)
+}
+
+// write performs an entry of a batch as the single interaction that it is.
+func (p *performance) write(ctx context.Context, e *entry.Entry) (rest.Outcome, error) {
+	key, body := e.Key(), e.Resource.Raw()
+	switch {
+	case e.Method == http.MethodPost:
+		return p.Create(ctx, p.caller, key.Type, body, e.IfNoneExist)
+	case e.Method == http.MethodPut && e.Query != "":
+		return p.UpdateWhere(ctx, p.caller, key.Type, e.Query, body, e.IfMatch)
+	case e.Method == http.MethodPut && etag.Absent(e.IfNoneMatch):
+		return p.UpdateAbsent(ctx, p.caller, key, body)
+	case e.Method == http.MethodPut:
+		return p.Update(ctx, p.caller, key, body, e.IfMatch)
+	case e.Method == http.MethodDelete && e.Query == "":
+		return p.Delete(ctx, p.caller, key, e.IfMatch)
+	case e.Method == http.MethodDelete:
+		gone, err := p.DeleteWhere(ctx, p.caller, key.Type, e.Query, e.IfMatch)
+		if err != nil || len(gone) == 0 {
+			return rest.Outcome{}, err
+		}
+		return gone[0], nil
+	}
+	change, err := p.patchOf(e)
+	switch {
+	case err != nil:
+		return rest.Outcome{}, err
+	case e.Query != "":
+		return p.PatchWhere(ctx, p.caller, key.Type, e.Query, change, e.IfMatch)
+	}
+	return p.Patch(ctx, p.caller, key, change, e.IfMatch)
+}
+
+// patchOf reads the patch of an entry: a Parameters, which is a FHIRPath Patch,
+// or a Binary with a patch of its contentType
+// (https://hl7.org/fhir/R4/http.html#patch).
+func (p *performance) patchOf(e *entry.Entry) (patch.Patch, error) {
+	const op = "bundle.patchOf"
+	switch e.Resource.Get("resourceType").Text() {
+	case "Parameters":
+		return p.Patches.Read(patch.FHIRPathPatch, e.Resource.Raw())
+	case "Binary":
+		data, err := base64.StdEncoding.DecodeString(e.Resource.Get("data").Text())
+		if err != nil {
+			return nil, fhir.E(op, fhir.Value, e.At("resource.data"), "is not base64")
+		}
+		kind, _, _ := strings.Cut(e.Resource.Get("contentType").Text(), ";")
+		return p.Patches.Read(strings.ToLower(strings.TrimSpace(kind)), data)
+	}
+	return nil, fhir.E(op, fhir.Invalid, e.At("resource"), "a patch is a Parameters, or a Binary of the patch's media type")
 }
 
 // read answers a GET or HEAD, which has no resource.
@@ -207,7 +236,7 @@ func (p *performance) get(ctx context.Context, e *entry.Entry) (answer, error) {
 	case n == 1 && parts[0] == "metadata":
 		a.resource = p.Capabilities(p.caller.Base)
 	case n == 1:
-		a.resource, err = p.Search(ctx, p.caller, rest.SearchIn{Type: parts[0], Query: e.Query})
+		a.resource, err = p.Search(ctx, p.caller, rest.SearchIn{Type: parts[0], Query: e.Query, Strict: p.strict})
 	case n == 2, n == 4 && parts[2] == "_history":
 		return p.one(ctx, e, parts)
 	default:

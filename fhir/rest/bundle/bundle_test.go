@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"galen/fhir/jsontree"
+	"galen/fhir/rest"
 	"galen/server/auth"
 	"galen/server/servertest"
 	"galen/store/sqlite"
@@ -55,6 +57,15 @@ func person(id, identifier string) string {
 // about is an Observation of a subject.
 func about(subject string) string {
 	return `{"resourceType":"Observation","status":"final","code":{"text":"x"},"subject":{"reference":"` + subject + `"}}`
+}
+
+// fhirPathPatch adds a birth date.
+const fhirPathPatch = `{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"add"},
+	{"name":"path","valueString":"Patient"},{"name":"name","valueString":"birthDate"},{"name":"value","valueDate":"1980-01-01"}]}]}`
+
+// jsonPatch is a JSON Patch as a Bundle carries it.
+func jsonPatch(operations string) string {
+	return `{"resourceType":"Binary","contentType":"application/json-patch+json","data":"` + base64.StdEncoding.EncodeToString([]byte(operations)) + `"}`
 }
 
 // statuses are the first words of the entries' statuses.
@@ -174,16 +185,30 @@ func TestTransactionRules(t *testing.T) {
 		"conditional reference to a hit": {[]string{
 			entryOf("POST", "Observation", about("Patient?identifier=s|1")), entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "identifier=s|1"),
 		}, 200, "201 200"},
-		"an invalid resource":        {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("POST", "Patient", `{"resourceType":"Patient","birthDate":"2020-02-30"}`)}, 400, "Bundle.entry[1].resource.birthDate"},
-		"a resource of another type": {[]string{entryOf("POST", "Patient", `{"resourceType":"Basic"}`)}, 400, "Bundle.entry[0].resource"},
-		"an unknown type":            {[]string{entryOf("POST", "Patent", `{"resourceType":"Patent"}`)}, 404, "Bundle.entry[0]"},
-		"a bad id":                   {[]string{entryOf("PUT", "Patient/a_b", person("", "1"))}, 400, "Bundle.entry[0].request.url"},
-		"another id in the URL":      {[]string{entryOf("PUT", "Patient/a", person("b", "1"))}, 400, "Bundle.entry[0].resource.id"},
-		"no id in the resource":      {[]string{entryOf("PUT", "Patient/a", person("", "1"))}, 400, "Bundle.entry[0].resource.id"},
-		"AuditEvent":                 {[]string{entryOf("POST", "AuditEvent", `{"resourceType":"AuditEvent"}`)}, 405, "Bundle.entry[0]"},
-		"a bad entry":                {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("PUT", "Patient", person("", "1"))}, 400, "Bundle.entry[1].request.url"},
-		"a resurrected resource":     {[]string{entryOf("PUT", "Patient/gone", person("gone", "5"))}, 200, "201"},
-		"an unchanged resource":      {[]string{entryOf("PUT", "Patient/one", person("one", "1")), entryOf("GET", "Patient/one/_history", "")}, 200, "200 200"},
+		"PATCH as a FHIRPath Patch":     {[]string{entryOf("PATCH", "Patient/one", fhirPathPatch), entryOf("GET", "Patient?birthdate=1980-01-01", "")}, 200, "200 200"},
+		"PATCH as a JSON Patch":         {[]string{entryOf("PATCH", "Patient/one", jsonPatch(`[{"op":"add","path":"/active","value":true}]`))}, 200, "200"},
+		"PATCH that fails its test":     {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("PATCH", "Patient/one", jsonPatch(`[{"op":"test","path":"/active","value":true}]`))}, 422, "Bundle.entry[1].request.url"},
+		"PATCH that makes it invalid":   {[]string{entryOf("PATCH", "Patient/one", jsonPatch(`[{"op":"add","path":"/birthDate","value":"x"}]`))}, 422, "Bundle.entry[0].resource"},
+		"PATCH of what is not there":    {[]string{entryOf("PATCH", "Patient/none", fhirPathPatch)}, 404, "Bundle.entry[0]"},
+		"PATCH that is none":            {[]string{entryOf("PATCH", "Patient/one", `{"resourceType":"Patient"}`)}, 400, "Bundle.entry[0].resource"},
+		"PATCH of another media type":   {[]string{entryOf("PATCH", "Patient/one", `{"resourceType":"Binary","contentType":"text/plain","data":"YQ=="}`)}, 415, "Bundle.entry[0].request.url"},
+		"PATCH with ifMatch":            {[]string{entryOf("PATCH", "Patient/one", fhirPathPatch, "ifMatch", `W/"2"`)}, 412, "Bundle.entry[0].request.ifMatch"},
+		"PATCH and PUT":                 {[]string{entryOf("PUT", "Patient/one", person("one", "6")), entryOf("PATCH", "Patient/one", fhirPathPatch)}, 400, "Bundle.entry[1].request.url"},
+		"conditional PATCH":             {[]string{entryOf("PATCH", "Patient?identifier=s|1", fhirPathPatch)}, 200, "200"},
+		"conditional PATCH of nothing":  {[]string{entryOf("PATCH", "Patient?identifier=s|7", fhirPathPatch)}, 404, "Bundle.entry[0].request.url"},
+		"conditional PATCH of many":     {[]string{entryOf("PATCH", "Patient?identifier=s|2", fhirPathPatch)}, 412, "Bundle.entry[0].request.url"},
+		"PUT of what must not be there": {[]string{entryOf("PUT", "Patient/one", person("one", "6"), "ifNoneMatch", "*")}, 412, "Bundle.entry[0].request.ifMatch"},
+		"PUT of what is not there":      {[]string{entryOf("PUT", "Patient/new", person("new", "6"), "ifNoneMatch", "*")}, 200, "201"},
+		"an invalid resource":           {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("POST", "Patient", `{"resourceType":"Patient","birthDate":"2020-02-30"}`)}, 400, "Bundle.entry[1].resource.birthDate"},
+		"a resource of another type":    {[]string{entryOf("POST", "Patient", `{"resourceType":"Basic"}`)}, 400, "Bundle.entry[0].resource"},
+		"an unknown type":               {[]string{entryOf("POST", "Patent", `{"resourceType":"Patent"}`)}, 404, "Bundle.entry[0]"},
+		"a bad id":                      {[]string{entryOf("PUT", "Patient/a_b", person("", "1"))}, 400, "Bundle.entry[0].request.url"},
+		"another id in the URL":         {[]string{entryOf("PUT", "Patient/a", person("b", "1"))}, 400, "Bundle.entry[0].resource.id"},
+		"no id in the resource":         {[]string{entryOf("PUT", "Patient/a", person("", "1"))}, 400, "Bundle.entry[0].resource.id"},
+		"AuditEvent":                    {[]string{entryOf("POST", "AuditEvent", `{"resourceType":"AuditEvent"}`)}, 405, "Bundle.entry[0]"},
+		"a bad entry":                   {[]string{entryOf("POST", "Patient", person("", "8")), entryOf("PUT", "Patient", person("", "1"))}, 400, "Bundle.entry[1].request.url"},
+		"a resurrected resource":        {[]string{entryOf("PUT", "Patient/gone", person("gone", "5"))}, 200, "201"},
+		"an unchanged resource":         {[]string{entryOf("PUT", "Patient/one", person("one", "1")), entryOf("GET", "Patient/one/_history", "")}, 200, "200 200"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mark++
@@ -249,6 +274,54 @@ func TestTransactionLinks(t *testing.T) {
 	}
 }
 
+// What a patch puts in may refer to other entries; what was stored before stays.
+func TestPatchLinks(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	admin := s.As("admin")
+	admin.Do("PUT", "Observation/o", `{"resourceType":"Observation","id":"o","status":"final","code":{"text":"x"},"encounter":{"reference":"Encounter/5"},"focus":[{"reference":"urn:uuid:old"}]}`).Want(201)
+	answer := admin.Do("POST", "", bundleOf("transaction",
+		entryOf("POST", "Patient", person("", "1"), "fullUrl", "urn:uuid:p"),
+		entryOf("POST", "Encounter", `{"resourceType":"Encounter","status":"finished","class":{"code":"AMB"}}`, "fullUrl", "http://elsewhere.example/Encounter/5"),
+		entryOf("PATCH", "Observation/o", jsonPatch(`[{"op":"add","path":"/subject","value":{"reference":"urn:uuid:p"}}]`), "fullUrl", "http://elsewhere.example/Observation/o"),
+	)).Want(200).JSON()
+	patient := strings.TrimPrefix(answer.Get("entry").Item(0).Get("fullUrl").Text(), s.URL+"/fhir/")
+	got := admin.Do("GET", "Observation/o", "").Want(200).JSON()
+	if got.Get("subject").Get("reference").Text() != patient || got.Get("encounter").Get("reference").Text() != "Encounter/5" ||
+		got.Get("focus").Item(0).Get("reference").Text() != "urn:uuid:old" || got.Get("meta").Get("versionId").Text() != "2" {
+		t.Errorf("%s", got.Raw())
+	}
+}
+
+// A conditional delete of several, where the configuration allows it, is one
+// entry with one answer.
+func TestConditionalDeleteOfMany(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Rest: func(c *rest.Config) { c.Limits.Deletes = 3 }})
+	admin := s.As("admin")
+	for _, kind := range []string{"batch", "transaction"} {
+		for _, id := range []string{"a", "b", "c"} {
+			admin.Do("PUT", "Patient/"+id, person(id, "many"))
+		}
+		got := statuses(admin.Do("POST", "", bundleOf(kind, entryOf("DELETE", "Patient?identifier=s|many", ""), entryOf("GET", "Patient/c", ""))).Want(200).JSON())
+		if got != "204 410" {
+			t.Errorf("%s: %s", kind, got)
+		}
+	}
+	for _, id := range []string{"a", "b", "c", "d"} {
+		admin.Do("PUT", "Patient/"+id, person(id, "many"))
+	}
+	answer := admin.Do("POST", "", bundleOf("transaction", entryOf("DELETE", "Patient?identifier=s|many", ""))).Want(422)
+	if at := answer.Issue().Get("expression").Item(0).Text(); at != "Bundle.entry[0].request.url" {
+		t.Errorf("at %s", at)
+	}
+	for _, id := range []string{"a", "d"} {
+		admin.Do("DELETE", "Patient/"+id, "").Want(204)
+	}
+	answer = admin.Do("POST", "", bundleOf("transaction", entryOf("DELETE", "Patient?identifier=s|many", ""), entryOf("PUT", "Patient/c", person("c", "1")))).Want(400)
+	if at := answer.Issue().Get("expression").Item(0).Text(); at != "Bundle.entry[1].request.url" {
+		t.Errorf("at %s", at)
+	}
+}
+
 // "The entries in the response are in the order of the request, with status,
 // location, etag and lastModified; a resource as Prefer asks"
 // (https://hl7.org/fhir/R4/http.html#transaction-response).
@@ -279,6 +352,7 @@ func TestBatch(t *testing.T) {
 	s := servertest.Start(t, onSQLite(t))
 	admin := s.As("admin")
 	admin.Do("PUT", "Patient/one", person("one", "1")).Want(201)
+	admin.Do("PUT", "Patient/three", person("three", "33")).Want(201)
 	for _, tt := range []struct{ entry, status, at string }{
 		{entryOf("GET", "Patient/one", ""), "200", ""},
 		{entryOf("GET", s.URL+"/fhir/Patient/one", ""), "200", ""},
@@ -310,6 +384,11 @@ func TestBatch(t *testing.T) {
 		{entryOf("DELETE", "Patient/two", ""), "204", ""},
 		{entryOf("DELETE", "Patient?identifier=s|1", ""), "204", ""},
 		{entryOf("GET", "Patient/one", ""), "410", "Bundle.entry[%d].request.url"},
+		{entryOf("PATCH", "Patient/three", fhirPathPatch), "200", ""},
+		{entryOf("PATCH", "Patient?identifier=s|33", jsonPatch(`[{"op":"remove","path":"/birthDate"}]`)), "200", ""},
+		{entryOf("PATCH", "Patient/three", `{"resourceType":"Basic"}`), "400", "Bundle.entry[%d].resource"},
+		{entryOf("PUT", "Patient/three", person("three", "33"), "ifNoneMatch", "*"), "412", "Bundle.entry[%d].request.ifMatch"},
+		{entryOf("POST", "AuditEvent", `{"resourceType":"AuditEvent","type":{"code":"110114"},"recorded":"2026-11-24T08:00:00Z","agent":[{"requestor":true}],"source":{"observer":{"display":"x"}}}`), "201", ""},
 		{entryOf("TRACE", "Patient/one", ""), "400", "Bundle.entry[%d].request.method"},
 		{`{"resource":{"resourceType":"Patient"}}`, "400", "Bundle.entry[%d].request"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"galen/fhir"
+	"galen/fhir/conditional"
 	"galen/fhir/etag"
 	"galen/fhir/rest"
 	"galen/fhir/rest/pending"
@@ -29,22 +30,35 @@ func (t *transaction) identify(ctx context.Context) error {
 		if st.key.ID == "" {
 			continue // a delete of nothing
 		}
-		if other, taken := t.taken[st.key]; taken {
-			return fhir.E("bundle.identify", fhir.Invalid, st.At("request.url"),
-				"another entry has the same identity: "+t.steps[other].At(""))
+		if err := t.take(i, st.key, gone); err != nil {
+			return err
 		}
-		t.taken[st.key] = i
-		if !st.idle {
-			t.changed[st.key] = i
+		for _, also := range st.more {
+			if err := t.take(i, also.Key, gone); err != nil {
+				return err
+			}
 		}
-		switch {
-		case st.Method == http.MethodDelete:
-			gone[st.key] = i
-		case !st.idle:
+		if st.Method != http.MethodDelete && !st.idle {
 			t.fresh.Add(i, st.sent)
 		}
 	}
 	return t.distinct(ctx)
+}
+
+// take gives an identity to the step at a position.
+func (t *transaction) take(i int, key fhir.Key, gone map[fhir.Key]int) error {
+	st := &t.steps[i]
+	if other, taken := t.taken[key]; taken {
+		return fhir.E("bundle.take", fhir.Invalid, st.At("request.url"), "another entry has the same identity: "+t.steps[other].At(""))
+	}
+	t.taken[key] = i
+	if !st.idle {
+		t.changed[key] = i
+	}
+	if st.Method == http.MethodDelete {
+		gone[key] = i
+	}
+	return nil
 }
 
 // distinct refuses criteria that matched nothing stored and match what another
@@ -78,68 +92,98 @@ func (st *step) criteriaAt() string {
 
 // find sets the identity of a step and what must hold when it is written.
 func (t *transaction) find(ctx context.Context, st *step, gone map[fhir.Key]int) error {
-	st.key, st.idle, st.own = st.Key(), false, false
+	st.key, st.more, st.idle, st.own = st.Key(), nil, false, false
 	st.change = store.Change{Resource: st.change.Resource, IfMatch: st.ifMatch}
 	if st.newID == "" && st.key.ID == "" {
 		st.newID = t.Store.NewID()
 	}
 	if st.where == nil {
-		if st.Method == http.MethodPost {
-			st.key.ID = st.newID
-		}
-		return nil
+		return t.direct(ctx, st)
 	}
-	keys, passed, err := t.stored(ctx, st.where, gone)
-	if err != nil {
+	limit := 1
+	if st.Method == http.MethodDelete && st.ifMatch == etag.None {
+		limit = max(t.Limits.Deletes, 1)
+	}
+	keys, passed, err := t.stored(ctx, st.where, gone, limit+1)
+	switch {
+	case err != nil:
 		return err
-	}
-	switch len(keys) {
-	case 0:
+	case len(keys) == 0:
 		return t.unmatched(ctx, st, passed)
-	case 1:
-		return t.matched(ctx, st, keys[0])
+	case len(keys) <= limit:
+		return t.matched(ctx, st, keys)
+	case limit > 1:
+		return fhir.E("bundle.find", fhir.TooCostly, st.criteriaAt(), "the criteria match more resources than one request may delete")
 	}
 	return fhir.E("bundle.find", fhir.MultipleMatch, st.criteriaAt(), "the criteria match more than one resource")
 }
 
-// matched makes a conditional step one on the resource that was found
-// (https://hl7.org/fhir/R4/http.html#ccreate, #cond-update).
-func (t *transaction) matched(ctx context.Context, st *step, key fhir.Key) error {
-	records, err := t.Store.ReadMany(ctx, key)
-	if err != nil {
-		return err
+// direct is a step without criteria.
+func (t *transaction) direct(ctx context.Context, st *step) error {
+	switch {
+	case st.Method == http.MethodPost:
+		st.key.ID = st.newID
+	case st.Method == http.MethodPut && etag.Absent(st.IfNoneMatch):
+		st.change.IfMatch = store.Absent
+	case st.Method == http.MethodPatch:
+		return t.patched(ctx, st)
 	}
-	rec := records[0]
-	if !rec.Exists() || rec.Deleted {
-		return errAgain // deleted since it was found
-	}
-	st.key = key
-	if st.Method == http.MethodPost {
-		st.idle, st.done = true, rest.Outcome{Record: rec}
-		return nil
-	}
-	if st.sent.ID != "" && st.sent.ID != key.ID {
-		return fhir.E("bundle.matched", fhir.Invalid, st.key.Type+".id", "the resource's id is not the one of the match")
-	}
-	if st.ifMatch != etag.None && st.ifMatch != etag.Any && st.ifMatch != rec.Version {
-		return staleEntry()
-	}
-	st.own, st.change.IfMatch = true, rec.Version
 	return nil
 }
 
-func staleEntry() error {
-	return fhir.E("bundle.matched", fhir.Precondition, "If-Match", "another version is current")
+// patched applies the patch of a step to what is stored now.
+func (t *transaction) patched(ctx context.Context, st *step) (err error) {
+	st.own = true
+	st.change, err = t.PatchChange(ctx, st.act, st.key, st.patch, st.ifMatch)
+	st.sent = st.change.Resource
+	return err
+}
+
+// matched makes a conditional step one on what was found
+// (https://hl7.org/fhir/R4/http.html#ccreate, #cond-update).
+func (t *transaction) matched(ctx context.Context, st *step, keys []fhir.Key) error {
+	records, err := t.Store.ReadMany(ctx, keys...)
+	if err != nil {
+		return err
+	}
+	for _, rec := range records {
+		if !rec.Exists() || rec.Deleted {
+			return errAgain // deleted since it was found
+		}
+	}
+	rec := records[0]
+	st.key = rec.Key
+	switch st.Method {
+	case http.MethodPost:
+		st.idle, st.done = true, rest.Outcome{Record: rec}
+		return nil
+	case http.MethodPatch:
+		return t.patched(ctx, st)
+	case http.MethodDelete:
+		for _, r := range records[1:] {
+			st.more = append(st.more, store.Change{Method: store.Delete, Key: r.Key, IfMatch: r.Version})
+		}
+	}
+	if st.sent.ID != "" && st.sent.ID != rec.ID {
+		return fhir.E("bundle.matched", fhir.Invalid, st.key.Type+".id", "the resource's id is not the one of the match")
+	}
+	st.own, st.change.IfMatch = true, rec.Version
+	return conditional.Holds(rec, st.ifMatch)
 }
 
 // unmatched makes a conditional step one that creates, or that has nothing to
 // delete. What the criteria matched and this transaction deletes is passed over
 // at the commit too.
 func (t *transaction) unmatched(ctx context.Context, st *step, passed []fhir.Key) error {
-	if st.Method != http.MethodPost && st.ifMatch != etag.None {
-		return staleEntry()
+	if st.Method != http.MethodPost {
+		if err := conditional.Holds(store.Record{}, st.ifMatch); err != nil {
+			return err
+		}
 	}
-	if st.Method == http.MethodDelete {
+	switch st.Method {
+	case http.MethodPatch:
+		return fhir.E("bundle.unmatched", fhir.NotFound, st.criteriaAt(), "there is no such resource")
+	case http.MethodDelete:
 		st.idle, st.done = true, rest.Outcome{}
 		return nil
 	}
@@ -169,10 +213,10 @@ func (t *transaction) unmatched(ctx context.Context, st *step, passed []fhir.Key
 	return nil
 }
 
-// stored are the resources in the store that match, at most two, and those that
-// match and are passed over.
-func (t *transaction) stored(ctx context.Context, q *search.Query, but map[fhir.Key]int) (keys, passed []fhir.Key, err error) {
-	for limit := 2; ; limit *= 8 {
+// stored are the resources in the store that match, at most so many, and those
+// that match and are passed over.
+func (t *transaction) stored(ctx context.Context, q *search.Query, but map[fhir.Key]int, most int) (keys, passed []fhir.Key, err error) {
+	for limit := most; ; limit *= 8 {
 		found, err := t.Store.Match(ctx, q, limit)
 		if err != nil {
 			return nil, nil, err
@@ -185,8 +229,8 @@ func (t *transaction) stored(ctx context.Context, q *search.Query, but map[fhir.
 			}
 			return skip
 		})
-		if len(keys) > 1 || len(found) < limit {
-			return keys[:min(len(keys), 2)], passed, nil
+		if len(keys) >= most || len(found) < limit {
+			return keys[:min(len(keys), most)], passed, nil
 		}
 	}
 }

@@ -21,9 +21,6 @@ type linker struct {
 // links are the identities that the entries got, by their fullUrl.
 func (t *transaction) links() (linker, error) {
 	l := linker{t, literal.New(t.Defs), literal.Links{}}
-	if !t.linked {
-		return l, nil
-	}
 	for i := range t.steps {
 		st := &t.steps[i]
 		if st.FullURL == "" || st.Method == http.MethodDelete {
@@ -49,6 +46,9 @@ func (t *transaction) links() (linker, error) {
 // (https://hl7.org/fhir/R4/http.html#trules, #condref).
 func (l linker) resolve(ctx context.Context, st *step) ([]byte, error) {
 	base := literal.Base(st.FullURL)
+	if st.patch != nil {
+		base = "" // most of what a patch makes was stored here, where relative is relative to here
+	}
 	return l.walker.Rewrite(st.sent, func(link literal.Link) (string, error) {
 		if to, ok := l.links.Find(link.Kind, base, link.Text); ok {
 			return to, nil
@@ -56,7 +56,9 @@ func (l linker) resolve(ctx context.Context, st *step) ([]byte, error) {
 		if link.Kind != literal.Reference {
 			return "", nil
 		}
-		if strings.HasPrefix(link.Text, "urn:uuid:") || strings.HasPrefix(link.Text, "urn:oid:") {
+		if urn := strings.HasPrefix(link.Text, "urn:uuid:") || strings.HasPrefix(link.Text, "urn:oid:"); urn && st.patch != nil {
+			return "", nil // it may have been stored so
+		} else if urn {
 			return "", fhir.E("bundle.resolve", fhir.Invalid, link.Path(), "no entry of the Bundle has this fullUrl")
 		}
 		to, err := l.conditional(ctx, st, link.Text)
@@ -92,7 +94,7 @@ func (l linker) conditional(ctx context.Context, st *step, text string) (string,
 	if err != nil {
 		return "", err
 	}
-	keys, _, err := l.stored(ctx, q, l.changed)
+	keys, _, err := l.stored(ctx, q, l.changed, 2)
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/etag"
 	"galen/fhir/jsontree"
+	"galen/fhir/patch"
 	"galen/fhir/rest"
 	"galen/fhir/rest/entry"
 	"galen/fhir/rest/pending"
@@ -22,12 +23,10 @@ import (
 )
 
 // transaction performs entries that write, all or none: identities first, then
-// links, then one commit (https://hl7.org/fhir/R4/http.html#trules). One entry of
-// a batch is a transaction of one, without links.
+// links, then one commit (https://hl7.org/fhir/R4/http.html#trules).
 type transaction struct {
 	*performance
-	steps  []step // in the order of processing
-	linked bool   // links between entries are resolved
+	steps []step // in the order of processing
 
 	// What one attempt knows.
 	taken   map[fhir.Key]int  // the identities of the steps, by their positions
@@ -40,14 +39,16 @@ type transaction struct {
 type step struct {
 	*entry.Entry
 	act     *rest.Act
-	sent    fhir.Resource // none for a DELETE
+	sent    fhir.Resource // none for a DELETE; of a PATCH, what it makes
+	patch   patch.Patch   // of a PATCH, else nil
 	where   *search.Query // the criteria of a conditional interaction, else nil
 	ifMatch int64         // the client's condition, as etag.Match reads it
 	newID   string        // what it gets if it is created
 
 	key    fhir.Key
-	idle   bool // there is nothing to write: ifNoneExist or a DELETE found so
-	own    bool // change.IfMatch is what the server read: if it fails, read again
+	more   []store.Change // what a conditional DELETE deletes beside key
+	idle   bool           // there is nothing to write: ifNoneExist or a DELETE found so
+	own    bool           // change.IfMatch is what the server read: if it fails, read again
 	change store.Change
 	done   rest.Outcome
 }
@@ -59,13 +60,14 @@ var interactions = map[string]struct {
 }{
 	http.MethodPost:   {audit.Create, policies.Create},
 	http.MethodPut:    {audit.Update, policies.Update},
+	http.MethodPatch:  {audit.Patch, policies.Update},
 	http.MethodDelete: {audit.Delete, policies.Delete},
 }
 
 // transaction performs the writes and then the reads, which see what was
 // written.
 func (p *performance) transaction(ctx context.Context) error {
-	t := &transaction{performance: p, linked: true}
+	t := &transaction{performance: p}
 	err := t.begin(ctx)
 	if err == nil {
 		err = t.perform(ctx)
@@ -125,11 +127,7 @@ func (t *transaction) readable(ctx context.Context, e *entry.Entry) error {
 
 // add decides on an entry and reads what it asks.
 func (t *transaction) add(ctx context.Context, e *entry.Entry) (err error) {
-	is, ok := interactions[e.Method]
-	if !ok {
-		return fhir.E("bundle.add", fhir.NotSupported, e.At("request.method"), "PATCH is not offered in a Bundle")
-	}
-	key := e.Key()
+	is, key := interactions[e.Method], e.Key()
 	st := step{Entry: e}
 	if st.act, err = t.Begin(ctx, t.caller, is.kind, is.action, key); err != nil {
 		return err
@@ -138,13 +136,8 @@ func (t *transaction) add(ctx context.Context, e *entry.Entry) (err error) {
 	if st.ifMatch, err = etag.Match(e.IfMatch); err != nil {
 		return err
 	}
-	if e.Method != http.MethodDelete {
-		if st.sent, err = fhir.Parse(e.Resource.Raw(), jsontree.Limits{Depth: t.Limits.Depth}); err != nil {
-			return err
-		}
-		if st.sent.Type != key.Type {
-			return fhir.E("bundle.add", fhir.Invalid, "resourceType", "the resource's type is not the one of the URL")
-		}
+	if err = t.content(&st); err != nil {
+		return err
 	}
 	if key.ID != "" && !fhir.ValidID(key.ID) {
 		return fhir.E("bundle.add", fhir.Value, e.At("request.url"), "an id must be 1 to 64 letters, digits, - or .")
@@ -158,6 +151,24 @@ func (t *transaction) add(ctx context.Context, e *entry.Entry) (err error) {
 		st.where, err = t.Criteria(ctx, st.act, key.Type, strings.TrimPrefix(criteria, "?"))
 	}
 	return err
+}
+
+// content reads what an entry sends.
+func (t *transaction) content(st *step) (err error) {
+	switch st.Method {
+	case http.MethodDelete:
+		return nil
+	case http.MethodPatch:
+		st.patch, err = t.patchOf(st.Entry)
+		return err
+	}
+	if st.sent, err = fhir.Parse(st.Resource.Raw(), jsontree.Limits{Depth: t.Limits.Depth}); err != nil {
+		return err
+	}
+	if st.sent.Type != st.Key().Type {
+		return fhir.E("bundle.content", fhir.Invalid, "resourceType", "the resource's type is not the one of the URL")
+	}
+	return nil
 }
 
 // attempts is how often a transaction starts again because another writer
@@ -198,15 +209,19 @@ func (t *transaction) try(ctx context.Context) error {
 		if err := t.prepare(ctx, st, links); err != nil {
 			return st.Place(err)
 		}
-		acts, changes, origin = append(acts, st.act), append(changes, st.change), append(origin, st)
+		for _, change := range append([]store.Change{st.change}, st.more...) {
+			acts, changes, origin = append(acts, st.act), append(changes, change), append(origin, st)
+		}
 	}
 	outcomes, err := t.Commit(ctx, acts, changes)
 	if err != nil {
 		return overtaken(err, origin)
 	}
 	for i, st := range origin {
-		st.done = outcomes[i]
-		if st.Method == http.MethodPut && st.done.Key != st.key {
+		if changes[i].Key != st.key {
+			continue // one of several deletes
+		}
+		if st.done = outcomes[i]; st.done.Matched && st.Method == http.MethodPut {
 			return errAgain // alone in its commit, it met what its criteria now match
 		}
 	}
@@ -242,23 +257,21 @@ func (t *transaction) prepare(ctx context.Context, st *step, links linker) error
 		return nil
 	case http.MethodPost:
 		st.change.Method = store.Post
+	case http.MethodPatch:
+		st.change.Method = store.Patch
 	default:
 		st.change.Method = store.Put
 		if st.where == nil && st.sent.ID != st.key.ID {
 			return fhir.E("bundle.prepare", fhir.Invalid, st.key.Type+".id", "the resource's id is not the one of the URL")
 		}
 	}
-	body := st.sent.Bytes()
-	if t.linked {
-		var err error
-		if body, err = links.resolve(ctx, st); err != nil {
-			return err
-		}
+	body, err := links.resolve(ctx, st)
+	if err != nil {
+		return err
 	}
 	if bytes.Equal(body, st.change.Resource.Bytes()) {
-		return nil // checked in an attempt before
+		return nil // checked before
 	}
-	var err error
 	st.change.Resource, err = t.Check(body, st.key.Type)
 	return err
 }

@@ -289,6 +289,8 @@ func (e *Entry) place(at string) string {
 		return e.At("resource")
 	case e.Resource.Exists() && name == e.Resource.Get("resourceType").Text():
 		return e.At("resource") + at[len(name):]
+	case e.Method == http.MethodPatch && name != at && fhir.ValidTypeName(name):
+		return e.At("resource") // of what the patch makes
 	case e.Method == http.MethodPost:
 		return e.At("request.ifNoneExist") // a parameter of the criteria
 	}

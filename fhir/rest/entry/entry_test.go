@@ -140,11 +140,12 @@ func TestPhases(t *testing.T) {
 func TestPlace(t *testing.T) {
 	b, err := parse(t, options(t), `{"resourceType":"Bundle","type":"batch","entry":[
 		{"resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}},
-		{"resource":{"resourceType":"Patient"},"request":{"method":"PUT","url":"Patient/1"}}]}`)
+		{"resource":{"resourceType":"Patient"},"request":{"method":"PUT","url":"Patient/1"}},
+		{"resource":{"resourceType":"Parameters"},"request":{"method":"PATCH","url":"Patient/1"}}]}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	create, update := b.Entries[0], b.Entries[1]
+	create, update, change := b.Entries[0], b.Entries[1], b.Entries[2]
 	for _, tt := range []struct {
 		e        entry.Entry
 		at, want string
@@ -158,6 +159,8 @@ func TestPlace(t *testing.T) {
 		{update, "Bundle.entry[1].request.url", "Bundle.entry[1].request.url"},
 		{update, "birthdate", "Bundle.entry[1].request.url"},
 		{create, "birthdate", "Bundle.entry[0].request.ifNoneExist"},
+		{change, "Patient.birthDate", "Bundle.entry[2].resource"},
+		{change, "Patient", "Bundle.entry[2].request.url"},
 	} {
 		for name, err := range map[string]error{
 			"error":  fhir.E("x", fhir.Value, tt.at, "m"),
