@@ -248,6 +248,8 @@ func (s *Server) bundle(ctx context.Context, r *request) (response, error) {
 	if _, err := contentFormat(r.header.Get("Content-Type")); err != nil {
 		return response{}, err
 	}
-	body, err := bundle.Perform(ctx, s.REST, r.Caller, bundle.In{Body: r.body, Return: prefer(r.header, "return"), Strict: prefer(r.header, "handling") == "strict"})
+	body, err := bundle.Perform(ctx, s.REST, r.Caller, bundle.In{
+		Body: r.body, Return: prefer(r.header, "return"), Strict: prefer(r.header, "handling") == "strict", Operations: s.ops,
+	})
 	return response{body: body}, err
 }

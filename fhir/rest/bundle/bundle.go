@@ -12,6 +12,7 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/etag"
 	"galen/fhir/jsontree"
+	"galen/fhir/operation"
 	"galen/fhir/patch"
 	"galen/fhir/rest"
 	"galen/fhir/rest/entry"
@@ -36,10 +38,19 @@ type In struct {
 	// (https://hl7.org/fhir/R4/http.html#ops): "representation",
 	// "OperationOutcome", or anything else for nothing.
 	Return string
+	// Operations are those that entries may call; nil for none.
+	Operations Operations
 	// Strict makes the searches refuse what they do not know (Prefer:
 	// handling=strict).
 	Strict bool
 }
+
+// Operations performs FHIR operations: *operation.Set.
+type Operations interface {
+	Invoke(ctx context.Context, r operation.Request) (operation.Result, error)
+}
+
+var _ Operations = (*operation.Set)(nil)
 
 // maxAnswer is how many bytes the reads of one Bundle may answer with; a read
 // after that is TooCostly.
@@ -59,7 +70,7 @@ func Perform(ctx context.Context, s *rest.Service, c rest.Caller, in In) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	p := &performance{Service: s, caller: c, entries: b.Entries, prefer: in.Return, strict: in.Strict, answers: make([]answer, len(b.Entries))}
+	p := &performance{Service: s, caller: c, entries: b.Entries, prefer: in.Return, strict: in.Strict, operations: in.Operations, answers: make([]answer, len(b.Entries))}
 	p.left.Store(maxAnswer)
 	if !b.Transaction {
 		p.batch(ctx)
@@ -74,12 +85,13 @@ func Perform(ctx context.Context, s *rest.Service, c rest.Caller, in In) ([]byte
 // performance is a Bundle on its way.
 type performance struct {
 	*rest.Service
-	caller  rest.Caller
-	entries []entry.Entry
-	prefer  string
-	strict  bool
-	answers []answer     // of the entries, by position
-	left    atomic.Int64 // bytes that reads may still answer with
+	caller     rest.Caller
+	entries    []entry.Entry
+	prefer     string
+	strict     bool
+	operations Operations
+	answers    []answer     // of the entries, by position
+	left       atomic.Int64 // bytes that reads may still answer with
 }
 
 // batch performs the entries: those that only read side by side, those that
@@ -148,7 +160,7 @@ func (p *performance) alone(ctx context.Context, e *entry.Entry) (a answer) {
 	if e.Err != nil {
 		return failure(e, e.Err)
 	}
-	if !e.Writes() {
+	if !e.Writes() || e.Operation() != "" {
 		return p.read(ctx, e)
 	}
 	out, err := p.write(ctx, e)
@@ -208,7 +220,7 @@ func (p *performance) patchOf(e *entry.Entry) (patch.Patch, error) {
 	return nil, fhir.E(op, fhir.Invalid, e.At("resource"), "a patch is a Parameters, or a Binary of the patch's media type")
 }
 
-// read answers a GET or HEAD, which has no resource.
+// read answers a GET, a HEAD, which has no resource, or an operation.
 func (p *performance) read(ctx context.Context, e *entry.Entry) answer {
 	if p.left.Load() < 0 {
 		return failure(e, fhir.E("bundle.read", fhir.TooCostly, "", "the reads of this Bundle answer with more than is allowed in one"))
@@ -231,6 +243,8 @@ func (p *performance) get(ctx context.Context, e *entry.Entry) (answer, error) {
 	a := answer{status: status(http.StatusOK)}
 	var err error
 	switch {
+	case e.Operation() != "":
+		return p.operate(ctx, e)
 	case parts[n-1] == "_history" && n <= 3:
 		a.resource, err = p.versions(ctx, e, parts)
 	case n == 1 && parts[0] == "metadata":
@@ -240,9 +254,33 @@ func (p *performance) get(ctx context.Context, e *entry.Entry) (answer, error) {
 	case n == 2, n == 4 && parts[2] == "_history":
 		return p.one(ctx, e, parts)
 	default:
-		err = fhir.E("bundle.get", fhir.NotSupported, e.At("request.url"), "only read, vread, history, search and metadata are offered in a Bundle")
+		err = fhir.E("bundle.get", fhir.NotSupported, e.At("request.url"), "only read, vread, history, search, metadata and operations are offered in a Bundle")
 	}
 	return a, err
+}
+
+// operate calls an operation (https://hl7.org/fhir/R4/operations.html).
+func (p *performance) operate(ctx context.Context, e *entry.Entry) (answer, error) {
+	const op = "bundle.operate"
+	if p.operations == nil {
+		return answer{}, fhir.E(op, fhir.NotSupported, e.At("request.url"), "no operations are offered in a Bundle")
+	}
+	key := e.Key()
+	method := e.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	out, err := p.operations.Invoke(ctx, operation.Request{
+		Caller: p.caller, Name: e.Operation(), Type: key.Type, ID: key.ID, Method: method,
+		Query: e.Query, Body: e.Resource.Raw(), ContentType: "application/fhir+json",
+	})
+	if err == nil && out.Kind != "" {
+		err = fhir.E(op, fhir.NotSupported, e.At("request.url"), "the operation does not answer with a resource, as an entry must")
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: status(cmp.Or(out.Status, http.StatusOK)), resource: out.Body}, nil
 }
 
 // one is a read or a vread, conditional or not.

@@ -411,6 +411,30 @@ func TestBatch(t *testing.T) {
 	}
 }
 
+// Operations in a batch, and by GET in a transaction, where they see what was
+// written.
+func TestOperationsInBundles(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	admin := s.As("admin")
+	const parameters = `{"resourceType":"Parameters","parameter":[{"name":"resource","resource":{"resourceType":"Patient","gender":"x"}}]}`
+	root := admin.Do("POST", "", bundleOf("batch",
+		entryOf("PUT", "Patient/one", person("one", "1")),
+		entryOf("GET", "Patient/one/$everything", ""), entryOf("POST", "Patient/$validate", parameters), entryOf("GET", "Patient/one/$nothing", ""),
+		entryOf("GET", "Patient/one/$meta-add", ""),
+	)).Want(200).JSON()
+	if got := statuses(root); got != "201 200 200 404 405" {
+		t.Errorf("%s: %s", got, root.Raw())
+	}
+	if e := root.Get("entry"); e.Item(1).Get("resource").Get("entry").Len() != 1 || e.Item(2).Get("resource").Get("issue").Item(0).Get("severity").Text() != "error" {
+		t.Errorf("%s", e.Raw())
+	}
+	root = admin.Do("POST", "", bundleOf("transaction", entryOf("GET", "Patient/two/$everything", ""), entryOf("PUT", "Patient/two", person("two", "1")))).Want(200).JSON()
+	if got := statuses(root); got != "200 201" {
+		t.Errorf("%s: %s", got, root.Raw())
+	}
+	admin.Do("POST", "", bundleOf("transaction", entryOf("POST", "Patient/$validate", parameters))).Want(400)
+}
+
 // Entries that name one resource keep their order, and reads see what was asked
 // for before them.
 func TestBatchKeepsOrder(t *testing.T) {

@@ -94,6 +94,8 @@ func (t *transaction) begin(ctx context.Context) error {
 		err := e.Err
 		switch {
 		case err != nil:
+		case e.Writes() && e.Operation() != "":
+			err = fhir.E("bundle.begin", fhir.NotSupported, e.At("request.url"), "a transaction calls operations by GET only")
 		case e.Writes():
 			err = t.add(ctx, e)
 		default:
@@ -111,7 +113,7 @@ func (t *transaction) begin(ctx context.Context) error {
 // anything is written.
 func (t *transaction) readable(ctx context.Context, e *entry.Entry) error {
 	key := e.Key()
-	if !t.Defs.IsResource(key.Type) {
+	if !t.Defs.IsResource(key.Type) || e.Operation() != "" {
 		return nil // metadata, system search and history; else the read fails by itself
 	}
 	action := policies.Read

@@ -199,8 +199,11 @@ func (e *Entry) check() error {
 	case http.MethodGet, http.MethodHead:
 		return nil
 	case http.MethodPost:
+		if e.Operation() != "" {
+			return nil
+		}
 		if len(parts) != 1 || e.Query != "" {
-			return e.fail(fhir.Invalid, "request.url", "POST takes a resource type")
+			return e.fail(fhir.Invalid, "request.url", "POST takes a resource type, or an operation")
 		}
 	case http.MethodPut, http.MethodPatch, http.MethodDelete:
 		writes = e.Method != http.MethodDelete
@@ -219,10 +222,32 @@ func (e *Entry) check() error {
 // Parts are the segments of the path.
 func (e *Entry) Parts() []string { return strings.Split(e.Path, "/") }
 
-// Key is the type and id that the path names; the id is "" if there is none.
+// Key is the type and id that the path names; either is "" if there is none.
 func (e *Entry) Key() fhir.Key {
-	resourceType, id, _ := strings.Cut(e.Path, "/")
-	return fhir.Key{Type: resourceType, ID: id}
+	var k fhir.Key
+	parts := e.Parts()
+	if special(parts[0]) {
+		return k
+	}
+	k.Type = parts[0]
+	if len(parts) > 1 && !special(parts[1]) {
+		k.ID = parts[1]
+	}
+	return k
+}
+
+// special reports whether a segment is neither a type nor an id.
+func special(segment string) bool { return strings.HasPrefix(segment, "$") || segment == "_history" }
+
+// Operation is the name of the operation that the URL calls, without its "$",
+// or "" (https://hl7.org/fhir/R4/operations.html#executing).
+func (e *Entry) Operation() string {
+	parts := e.Parts()
+	name, ok := strings.CutPrefix(parts[len(parts)-1], "$")
+	if !ok || len(parts) > 3 {
+		return ""
+	}
+	return name
 }
 
 // Writes reports whether the entry may change a resource.
@@ -291,7 +316,7 @@ func (e *Entry) place(at string) string {
 		return e.At("resource") + at[len(name):]
 	case e.Method == http.MethodPatch && name != at && fhir.ValidTypeName(name):
 		return e.At("resource") // of what the patch makes
-	case e.Method == http.MethodPost:
+	case e.Method == http.MethodPost && e.Operation() == "":
 		return e.At("request.ifNoneExist") // a parameter of the criteria
 	}
 	return e.At("request.url")

@@ -197,3 +197,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestKeyAndOperation(t *testing.T) {
+	for path, want := range map[string]struct {
+		key       fhir.Key
+		operation string
+	}{
+		"Patient":                 {fhir.Key{Type: "Patient"}, ""},
+		"Patient/1":               {fhir.Key{Type: "Patient", ID: "1"}, ""},
+		"Patient/1/_history/2":    {fhir.Key{Type: "Patient", ID: "1"}, ""},
+		"Patient/_history":        {fhir.Key{Type: "Patient"}, ""},
+		"_history":                {fhir.Key{}, ""},
+		"":                        {fhir.Key{}, ""},
+		"$meta":                   {fhir.Key{}, "meta"},
+		"Patient/$validate":       {fhir.Key{Type: "Patient"}, "validate"},
+		"Patient/1/$everything":   {fhir.Key{Type: "Patient", ID: "1"}, "everything"},
+		"Patient/1/$everything/2": {fhir.Key{Type: "Patient", ID: "1"}, ""},
+		"Patient/1/a/$everything": {fhir.Key{Type: "Patient", ID: "1"}, ""},
+	} {
+		e := entry.Entry{Path: path}
+		if e.Key() != want.key || e.Operation() != want.operation {
+			t.Errorf("%s: %v %q", path, e.Key(), e.Operation())
+		}
+	}
+}
