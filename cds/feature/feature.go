@@ -41,7 +41,7 @@ type Evidence struct {
 // unknown reports whether what Items lacks may exist.
 func (ev *Evidence) unknown(kind manifest.FeatureKind) bool {
 	for _, t := range ev.Unavailable {
-		if sources[t].kind == kind {
+		if sources[t].carries(kind) {
 			return true
 		}
 	}
@@ -102,8 +102,10 @@ func (x *Extractor) one(f *manifest.Feature, ev Evidence, at time.Time) Value {
 		v.age(ev, at)
 	case manifest.Sex:
 		v.sex(ev)
+	case manifest.Race:
+		v.race(ev)
 	default:
-		g := gatherer{feature: f, units: x.units, patient: ev.PatientID, at: at}
+		g := gatherer{feature: f, units: x.units, patient: ev.PatientID, at: at, born: born(ev)}
 		for i := range ev.Items {
 			g.item(&ev.Items[i])
 		}

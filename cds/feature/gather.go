@@ -27,6 +27,7 @@ type gatherer struct {
 	units      *ucum.Table
 	patient    string
 	at         time.Time
+	born       time.Time // zero if the birth date is not known
 	candidates []candidate
 	rejected   []Rejection
 }
@@ -39,6 +40,11 @@ type source struct {
 	usable   func(root jsontree.Node) bool
 	times    []string
 	patients []string
+}
+
+// carries says whether such resources hold features of a kind.
+func (s source) carries(kind manifest.FeatureKind) bool {
+	return s.kind == kind || s.kind == manifest.Condition && kind == manifest.Onset
 }
 
 // sources are the resource types a feature can come from.
@@ -80,11 +86,13 @@ func statusIn(allowed ...string) func(jsontree.Node) bool {
 // activeCondition follows Condition.clinicalStatus and verificationStatus
 // (https://hl7.org/fhir/R4/condition.html#9.2.3.2); absent counts as active.
 func activeCondition(root jsontree.Node) bool {
-	clinical, verified := root.Get("clinicalStatus"), root.Get("verificationStatus")
-	if hasCode(verified, "refuted", "entered-in-error") {
-		return false
-	}
-	return !clinical.Exists() || hasCode(clinical, "active", "recurrence", "relapse")
+	clinical := root.Get("clinicalStatus")
+	return everCondition(root) && (!clinical.Exists() || hasCode(clinical, "active", "recurrence", "relapse"))
+}
+
+// everCondition takes what is over as well, but not what never was.
+func everCondition(root jsontree.Node) bool {
+	return !hasCode(root.Get("verificationStatus"), "refuted", "entered-in-error")
 }
 
 func hasCode(concept jsontree.Node, codes ...string) bool {
@@ -100,7 +108,7 @@ func hasCode(concept jsontree.Node, codes ...string) bool {
 
 func (g *gatherer) item(it *Item) {
 	src, known := sources[it.Resource.Type]
-	if !known || src.kind != g.feature.Kind {
+	if !known || !src.carries(g.feature.Kind) {
 		return
 	}
 	root := it.Resource.Root()
@@ -160,7 +168,7 @@ func (g *gatherer) judge(root jsontree.Node, src source, c *candidate) string {
 			return reasonPatient
 		}
 	}
-	if !src.usable(root) {
+	if !src.usable(root) && !(g.feature.Past && everCondition(root)) {
 		return reasonStatus
 	}
 	c.time = timeOf(root, src.times)
@@ -201,6 +209,9 @@ func (g *gatherer) read(holder jsontree.Node, c *candidate) string {
 	if g.feature.Kind.Recorded() {
 		c.number = 1
 		return ""
+	}
+	if g.feature.Kind == manifest.Onset {
+		return g.onset(holder, c)
 	}
 	if q := holder.Get("valueQuantity"); q.Exists() {
 		return g.quantity(q, c)

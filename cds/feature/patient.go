@@ -27,10 +27,7 @@ func (v *Value) age(ev Evidence, at time.Time) {
 		return
 	}
 	at = at.UTC()
-	months := (at.Year()-born.Year())*12 + int(at.Month()) - int(born.Month())
-	if at.Day() < born.Day() {
-		months--
-	}
+	months := completedMonths(born, at)
 	switch v.Feature.Unit {
 	case "mo":
 		v.Number = float64(months)
@@ -44,15 +41,36 @@ func (v *Value) age(ev Evidence, at time.Time) {
 
 // sex reads Patient.gender through the feature's categories.
 func (v *Value) sex(ev Evidence) {
-	gender := ev.Patient.Resource.Root().Get("gender").Text()
-	if gender == "" {
-		return
+	if gender := ev.Patient.Resource.Root().Get("gender").Text(); gender != "" {
+		v.category(ev, genderSystem, gender, gender)
 	}
-	number, ok := v.Feature.Category(genderSystem, gender)
+}
+
+// raceExtension is https://hl7.org/fhir/us/core/StructureDefinition-us-core-race.html.
+const raceExtension = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race"
+
+// race reads the OMB categories of the US Core extension; of several the first
+// that the feature's categories know.
+func (v *Value) race(ev Evidence) {
+	for ext := range ev.Patient.Resource.Root().Get("extension").Items() {
+		if ext.Get("url").Text() != raceExtension {
+			continue
+		}
+		for part := range ext.Get("extension").Items() {
+			if coding := part.Get("valueCoding"); part.Get("url").Text() == "ombCategory" && v.Status != Found {
+				v.category(ev, coding.Get("system").Text(), coding.Get("code").Text(), coding.Get("display").Text())
+			}
+		}
+	}
+}
+
+// category takes a coded value of the Patient.
+func (v *Value) category(ev Evidence, system, code, recorded string) {
+	number, ok := v.Feature.Category(system, code)
 	if !ok {
 		v.Rejected = append(v.Rejected, Rejection{ev.Patient.Citation, reasonCategory})
 		return
 	}
-	v.Status, v.Number, v.Recorded = Found, number, gender
+	v.Status, v.Number, v.Recorded = Found, number, recorded
 	v.Sources = []string{ev.Patient.Citation}
 }

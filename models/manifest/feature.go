@@ -11,6 +11,8 @@ const (
 	Condition   FeatureKind = "condition"   // active Conditions
 	Medication  FeatureKind = "medication"  // active MedicationRequests and MedicationStatements
 	Procedure   FeatureKind = "procedure"   // completed or ongoing Procedures
+	Race        FeatureKind = "race"        // US Core race of the Patient through Categories
+	Onset       FeatureKind = "onset"       // age in years at the onset of active Conditions
 )
 
 // Recorded says whether the kind is a plain "is it on record": with the
@@ -66,6 +68,10 @@ type Feature struct {
 	// Conversions to Unit that UCUM cannot know, such as mass to substance. Units
 	// that UCUM can convert need no line. A Code's own come first.
 	Conversions []Conversion `yaml:"conversions"`
+
+	// Past lets Conditions count that are no longer active: a history of stroke is
+	// one though the stroke is over.
+	Past bool `yaml:"past"`
 
 	Window     Duration   `yaml:"window"`     // how far back from the assessment; zero is no limit
 	Aggregate  Aggregate  `yaml:"aggregate"`  // empty only for age and sex

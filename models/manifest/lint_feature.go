@@ -18,9 +18,10 @@ func (l *linter) features() {
 
 func (l *linter) feature(key string, f *Feature) {
 	l.text(key+".label", f.Label)
-	oneOf(l, key+".kind", f.Kind, Age, Sex, Observation, Condition, Medication, Procedure)
+	oneOf(l, key+".kind", f.Kind, Age, Sex, Race, Observation, Condition, Onset, Medication, Procedure)
 	oneOf(l, key+".comparator", f.Comparator, "", ComparatorReject, ComparatorUse)
 	l.duration(key+".window", f.Window)
+	l.need(!f.Past || f.Kind == Condition || f.Kind == Onset, key+".past", "needs kind condition or onset")
 	l.kind(key, f)
 	l.missing(key, f)
 	for i := range f.Codes {
@@ -44,13 +45,18 @@ func (l *linter) kind(key string, f *Feature) {
 	case Age:
 		oneOf(l, key+".unit", f.Unit, "a", "mo", "d")
 		l.bare(key, f)
-	case Sex:
-		l.need(len(f.Categories) > 0, key+".categories", "is missing: want a number for each code of sex")
+	case Sex, Race:
+		l.need(len(f.Categories) > 0, key+".categories", "is missing: want a number for each code")
 		l.bare(key, f)
 	case Observation:
 		l.need(f.Unit != "" || len(f.Categories) > 0, key+".unit", "is missing: want a UCUM unit, or categories")
 		oneOf(l, key+".aggregate", f.Aggregate, Latest, Earliest, Mean, Min, Max, Count, Any)
 		l.need(len(f.Codes) > 0, key+".codes", "is missing")
+	case Onset:
+		oneOf(l, key+".unit", f.Unit, "a")
+		oneOf(l, key+".aggregate", f.Aggregate, Min)
+		l.need(len(f.Codes) > 0, key+".codes", "is missing")
+		l.need(len(f.Categories) == 0 && len(f.Conversions) == 0, key, "categories and conversions need kind observation")
 	case Condition, Medication, Procedure:
 		oneOf(l, key+".aggregate", f.Aggregate, Any, Count)
 		l.need(len(f.Codes) > 0, key+".codes", "is missing")
