@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"galen/policies/audit"
 	"galen/server/auth"
 )
 
@@ -73,27 +71,6 @@ func tokenCommand() *cli.Command {
 			if err == nil {
 				_, err = fmt.Fprintln(c.Root().Writer, token)
 			}
-			return err
-		},
-	}
-}
-
-var errTampered = errors.New("the audit log is not what was written")
-
-func verifyCommand() *cli.Command {
-	return &cli.Command{
-		Name: "verify", Usage: "check the audit log from its first entry on", Flags: []cli.Flag{dataFlag()},
-		Action: func(_ context.Context, c *cli.Command) error {
-			report, err := audit.Verify(auditDir(c.String("data")))
-			if err != nil {
-				return err
-			}
-			out := c.Root().Writer
-			if report.Bad != nil {
-				_, _ = fmt.Fprintf(out, "first bad entry: %d (%s) in %s at byte %d\n", report.Bad.Seq, report.Bad.What, report.Bad.File, report.Bad.Offset)
-				return errTampered
-			}
-			_, err = fmt.Fprintf(out, "%d entries in %d segments are whole; head %s\n", report.Entries, report.Segments, report.Head.Hash)
 			return err
 		},
 	}

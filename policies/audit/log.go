@@ -19,6 +19,9 @@ type Options struct {
 	Now         func() time.Time // clock; time.Now if nil
 	Random      io.Reader        // for salts; crypto/rand if nil
 	SegmentSize int64            // bytes after which a new segment begins; 64 MiB if 0
+	// Annotate may add to an entry what its maker does not know; nil adds nothing.
+	// It must be fast: all that is recorded waits for it.
+	Annotate func(*Entry)
 
 	sync func(*os.File) error // tests break the disk with it
 }
@@ -254,6 +257,9 @@ var errTooLong = errors.New("an audit entry is longer than 1 MiB")
 func (l *Log) addOne(b *batch, e Entry) error {
 	var private []byte
 	e.Commitment = ""
+	if l.opt.Annotate != nil {
+		l.opt.Annotate(&e)
+	}
 	if len(e.Query) > 0 {
 		private = make([]byte, saltSize+len(e.Query))
 		if _, err := io.ReadFull(l.opt.Random, private[:saltSize]); err != nil {

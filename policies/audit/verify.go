@@ -21,6 +21,7 @@ type Report struct {
 	Entries  uint64 // good ones, from the first on
 	Segments int
 	Erased   uint64 // entries whose private part was erased
+	Pruned   uint64 // entries before the first segment, whose hashes were kept
 	Head     Anchor // of the good entries
 	Bad      *Fault // the first thing wrong, nil if the log is whole
 }
@@ -53,18 +54,30 @@ const (
 // an *fhir.Error of Kind Internal, says that it could not be read. A log that is
 // being written to may seem truncated.
 func Verify(dir string, anchors ...Anchor) (Report, error) {
+	return Scan(dir, func(Canonical) {}, anchors...)
+}
+
+// Scan is Verify that shows every good entry on its way, in order, and before
+// them one without JSON for each that was pruned. The bytes are valid only during
+// the call.
+func Scan(dir string, visit func(Canonical), anchors ...Anchor) (Report, error) {
 	segments, err := listSegments(dir)
 	if err != nil {
 		return Report{}, fault("audit.Verify", err)
 	}
-	v := verifier{next: 1, anchors: map[uint64]Hash{}}
+	v := verifier{next: 1, anchors: map[uint64]Hash{}, visit: visit}
+	if err := v.skipPruned(dir, segments); err != nil {
+		return Report{}, err
+	}
 	for _, a := range anchors {
 		if other, ok := v.anchors[a.Seq]; ok && other != a.Hash {
 			return Report{}, fhir.E("audit.Verify", fhir.Invalid, "anchors", "two anchors for one entry differ")
 		}
 		v.anchors[a.Seq] = a.Hash
 	}
-	v.anchor(segment{})
+	if v.next == 1 {
+		v.anchor(segment{})
+	}
 	for _, s := range segments {
 		if v.Bad != nil {
 			break
@@ -89,6 +102,7 @@ type verifier struct {
 	head    Hash
 	anchors map[uint64]Hash
 	scratch []byte
+	visit   func(Canonical)
 }
 
 func (v *verifier) fail(s segment, offset int64, what Damage) {
@@ -167,6 +181,7 @@ func (v *verifier) frame(s segment, f frame, err error) error {
 		if f.erased {
 			v.Erased++
 		}
+		v.visit(Canonical{v.next, f.entry})
 		v.next, v.head = v.next+1, sum
 		v.anchor(s)
 	}
