@@ -46,7 +46,7 @@ func (d *Dispatcher) gather(ctx context.Context, in *invocation, s *Service, r c
 // the client's registration permits it, else the own store when the patient
 // lives there. nil is nowhere: ids of one server mean nothing on another.
 func (d *Dispatcher) source(in *invocation, r call.Request) prefetch.Source {
-	local := &localPatient{source: d.Local, patient: r.Patient}
+	local := &localPatient{source: d.localFor(in), patient: r.Patient}
 	if in.local(r) {
 		if d.Local == nil {
 			return nil
@@ -70,6 +70,14 @@ func (d *Dispatcher) source(in *invocation, r call.Request) prefetch.Source {
 		return local
 	}
 	return nil
+}
+
+// localFor is the own store as the caller may use it.
+func (d *Dispatcher) localFor(in *invocation) prefetch.Source {
+	if personal, ok := d.Local.(Personal); ok {
+		return personal.For(in.caller.Principal)
+	}
+	return d.Local
 }
 
 // localPatient is the own store for one patient: for one whom it does not know

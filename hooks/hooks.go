@@ -47,6 +47,12 @@ type Local interface {
 	prefetch.Holdings
 }
 
+// Personal is a Local that keeps from a caller what patients withhold and labels
+// protect.
+type Personal interface {
+	For(p policies.Principal) prefetch.Source
+}
+
 // Config is all a Dispatcher needs.
 type Config struct {
 	Services []Service

@@ -82,7 +82,7 @@ func (s *Server) routes() []route {
 // route registers the table; HEAD works wherever GET does
 // (https://hl7.org/fhir/R4/http.html#head).
 func (s *Server) route() {
-	for _, rt := range append(s.routes(), s.modelRoutes()...) {
+	for _, rt := range slices.Concat(s.routes(), s.modelRoutes(), s.complianceRoutes()) {
 		s.engine.Handle(rt.method, rt.path, s.adapt(rt))
 		if rt.method == http.MethodGet {
 			s.engine.Handle(http.MethodHead, rt.path, s.adapt(rt))

@@ -26,6 +26,7 @@ import (
 	"galen/hooks"
 	"galen/models/serving"
 	"galen/policies"
+	"galen/policies/compliance"
 	"galen/policies/smart"
 )
 
@@ -58,6 +59,8 @@ type Config struct {
 	// many at once; Rate 0 is no limit.
 	Rate  float64
 	Burst int
+	// Compliance is what /compliance governs; nil leaves those routes out.
+	Compliance *compliance.Office
 	// NewID makes request ids.
 	NewID func() string
 	// Knowledge is what FHIR operations know of terminology and profiles.

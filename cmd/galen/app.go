@@ -35,6 +35,7 @@ import (
 	"galen/policies"
 	"galen/policies/audit"
 	"galen/policies/audit/balp"
+	"galen/policies/compliance"
 	"galen/store"
 	"galen/store/sqlite"
 )
@@ -52,8 +53,10 @@ type options struct {
 	entries  int64  // of a batch or transaction at most; 0 is 20,000
 	packages string // folder of FHIR packages; "" for none
 	codes    codeServer
-	whole    bool // references between resources are kept whole
-	deletes  int  // resources that one conditional delete may remove
+	whole    bool   // references between resources are kept whole
+	deletes  int    // resources that one conditional delete may remove
+	copy     string // file of checkpoints elsewhere; "" for none
+	zone     string // of business hours, "Europe/Berlin"; "" is UTC
 }
 
 func commonFlags() []cli.Flag {
@@ -68,6 +71,8 @@ func commonFlags() []cli.Flag {
 		&cli.Int64Flag{Name: "max-entries", Value: maxEntries, Usage: "entries of a batch or transaction at most", Sources: env("max-entries")},
 		&cli.BoolFlag{Name: "referential-integrity", Usage: "refuse references to what is not there and deletes of what is referred to", Sources: env("referential-integrity")},
 		&cli.IntFlag{Name: "conditional-deletes", Value: 1, Usage: "resources that one conditional delete may remove; with 1, more than one match is an error", Sources: env("conditional-deletes")},
+		text("checkpoint-copy", "", "file to which every checkpoint of the audit log is appended too; best on another machine"),
+		text("zone", "UTC", "time zone of business hours, such as Europe/Berlin"),
 		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
 	}...)
 }
@@ -81,12 +86,9 @@ func optionsOf(c *cli.Command) options {
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
 		c.Int64("max-entries"), c.String("packages"),
 		codeServer{c.String("terminology-server"), c.String("terminology-token-file")},
-		c.Bool("referential-integrity"), c.Int("conditional-deletes"),
+		c.Bool("referential-integrity"), c.Int("conditional-deletes"), c.String("checkpoint-copy"), c.String("zone"),
 	}
 }
-
-// auditDir is where the audit log lies in the data directory.
-func auditDir(data string) string { return filepath.Join(data, "audit", "log") }
 
 // app is everything wired together.
 type app struct {
@@ -97,7 +99,7 @@ type app struct {
 	store     *store.Store
 	catalog   *models.Catalog
 	knowledge operation.Knowledge
-	log       *audit.Log
+	office    *compliance.Office
 	closers   []func() error
 }
 
@@ -176,20 +178,11 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = a.openStore(t, o.data); err != nil {
+	if err := a.openOffice(ctx, o, t); err != nil {
 		return nil, err
 	}
-	log, err := audit.Open(auditDir(o.data), audit.Options{})
-	if err != nil {
-		return nil, err
-	}
-	a.log = log
-	a.closers = append(a.closers, log.Close)
+	log, engine := a.office.Log, a.office.Engine
 	audits, err := a.openAudits(t, log, filepath.Join(o.data, "audit", "index"), base)
-	if err != nil {
-		return nil, err
-	}
-	engine, err := policies.NewLayered(policies.Shipped(), t.defs, policies.Layers{Criteria: t.parser})
 	if err != nil {
 		return nil, err
 	}
@@ -225,14 +218,6 @@ func newValidator(t tables, name string, profiles *profile.Validator) (rest.Vali
 		return base, err
 	}
 	return profile.Claims{Base: base, Profiles: profiles}, nil
-}
-
-func (a *app) openStore(t tables, dir string) (*store.Store, error) {
-	db, err := sqlite.Open(sqlite.Options{Dir: dir, Random: rand.Reader})
-	if err != nil {
-		return nil, err
-	}
-	return a.newStore(t, db)
 }
 
 func (a *app) newStore(t tables, driver store.Driver) (*store.Store, error) {
@@ -282,7 +267,7 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	var err error
 	a.hooks, err = hooks.New(hooks.Config{
 		Services: hooks.Services(a.catalog.List()), Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID),
-		Policies: engine, Audit: log, Ledger: ledger, Local: localEvidence{a.store, t.parser}, Now: time.Now, NewID: newID,
+		Policies: engine, Audit: log, Ledger: ledger, Local: localEvidence{store: a.store, parser: t.parser, engine: engine}, Now: time.Now, NewID: newID,
 	})
 	if err == nil {
 		a.closers = append(a.closers, a.hooks.Close)

@@ -18,6 +18,7 @@ import (
 
 	"galen/fhir/jsontree"
 	"galen/policies/audit"
+	"galen/policies/compliance"
 	"galen/server/auth"
 )
 
@@ -253,7 +254,7 @@ func (j *journal) audited(t *testing.T, dir string) {
 	if err := command().Run(t.Context(), []string{"galen", "audit", "verify", "--data", dir}); err != nil {
 		t.Errorf("audit verify: %v", err)
 	}
-	log, err := audit.Open(auditDir(dir), audit.Options{})
+	log, err := audit.Open(compliance.LogDir(dir), audit.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,20 +6,63 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/jsontree"
+	"galen/fhir/search"
 	"galen/fhir/search/parse"
 	"galen/hooks"
 	"galen/hooks/prefetch"
+	"galen/policies"
 	"galen/store"
 )
 
 // localEvidence answers what a hook call left out from the own store. The call
-// itself is what the policies permit and the audit records.
+// itself is what the policies permit and the audit records; what the patient
+// withholds from the caller, and what labels protect, is left out.
 type localEvidence struct {
 	store  *store.Store
 	parser *parse.Parser
+	engine *policies.Engine
+	caller *policies.Principal // nil for evidence that nobody asked for
 }
 
-var _ hooks.Local = localEvidence{}
+var (
+	_ hooks.Local    = localEvidence{}
+	_ hooks.Personal = localEvidence{}
+)
+
+// For is the evidence that a caller may use.
+func (l localEvidence) For(p policies.Principal) prefetch.Source {
+	l.caller = &p
+	return l
+}
+
+// protect is what limits the caller's use of a type, nil for nothing.
+func (l localEvidence) protect(resourceType string) search.Expr {
+	if l.caller == nil {
+		return nil
+	}
+	return l.engine.Protect(*l.caller, resourceType)
+}
+
+// read reads one resource unless it is protected: then it is not there.
+func (l localEvidence) read(ctx context.Context, key fhir.Key) ([]prefetch.Item, error) {
+	filter := l.protect(key.Type)
+	if filter == nil {
+		rec, err := l.store.Read(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		return items(nil, rec)
+	}
+	q := &search.Query{Types: []string{key.Type}, Where: search.And(search.HasID{IDs: []string{key.ID}}, filter)}
+	result, err := l.store.Search(ctx, store.SearchInput{Query: q, Count: 1})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(result.Matches) == 0:
+		return nil, fhir.E("evidence.read", fhir.NotFound, key.Type, "there is no such resource")
+	}
+	return items(nil, result.Matches...)
+}
 
 // maxEvidence is how many resources one query may bring.
 const maxEvidence = 2000
@@ -28,17 +71,13 @@ const maxEvidence = 2000
 func (l localEvidence) Fetch(ctx context.Context, query string) ([]prefetch.Item, error) {
 	path, criteria, isSearch := strings.Cut(query, "?")
 	if !isSearch {
-		ref := fhir.ParseReference(path)
-		rec, err := l.store.Read(ctx, ref.Key)
-		if err != nil {
-			return nil, err
-		}
-		return items(nil, rec)
+		return l.read(ctx, fhir.ParseReference(path).Key)
 	}
 	req, err := l.parser.Parse(path, criteria, parse.Strict)
 	if err != nil {
 		return nil, err
 	}
+	req.Where = search.And(req.Where, l.protect(path))
 	var out []prefetch.Item
 	in := store.SearchInput{Query: &req.Query, Count: max(req.Count, 1)}
 	for len(out) < maxEvidence {

@@ -41,7 +41,7 @@ func start(t *testing.T, dir string) (*galen, func()) {
 	}
 	logs := &bytes.Buffer{}
 	s := server.New(server.Config{
-		REST: a.rest, Hooks: a.hooks, Models: a.serving, Auth: verifier, Log: newLog(logs, -4),
+		REST: a.rest, Hooks: a.hooks, Models: a.serving, Compliance: a.office, Auth: verifier, Log: newLog(logs, -4),
 		MaxBody: 8 << 20, Timeout: 30 * time.Second, NewID: newID, Version: "test",
 	})
 	if err := a.demo(t.Context(), io.Discard, issuer, "http://galen.test"); err != nil {
@@ -364,5 +364,45 @@ func TestBundleOptions(t *testing.T) {
 		if _, err := bundle.Perform(t.Context(), a.rest, importCaller, bundle.In{Body: []byte(body)}); fhir.KindOf(err) != want {
 			t.Errorf("%v, want %v", err, want)
 		}
+	}
+}
+
+// Acceptance 35: a patient's consent blocks CDS for that caller, and a part that
+// is withheld is not used as evidence.
+func TestConsentHoldsForHooks(t *testing.T) {
+	g, stop := start(t, t.TempDir())
+	defer stop()
+	ehr, admin := g.token("ehr", func(c *auth.Claims) { c.Client = "ehr-1" }), g.token("admin")
+	call := func(status int) {
+		t.Helper()
+		g.want(status, "POST", "/cds-services/galen-risk", ehr, hookCall, "Content-Type", "application/json")
+	}
+	consent := func(status, provision string, code int) {
+		t.Helper()
+		g.want(code, "PUT", "/fhir/Consent/c", admin, `{"resourceType":"Consent","id":"c","status":"`+status+`","scope":{"coding":[{"code":"patient-privacy"}]},"category":[{"text":"x"}],
+			"patient":{"reference":"Patient/demo-kidney"},"policyRule":{"coding":[{"code":"OPTIN"}]},"provision":`+provision+`}`)
+	}
+	call(200)
+	consent("active", `{"type":"deny"}`, 201)
+	call(403)
+	consent("inactive", `{"type":"deny"}`, 200)
+	call(200)
+	consent("active", `{"type":"deny","actor":[{"role":{"text":"x"},"reference":{"identifier":{"value":"ehr-2"}}}]}`, 200)
+	call(200)
+	consent("active", `{"type":"deny","class":[{"code":"Observation"}]}`, 200)
+	root := g.want(200, "POST", "/cds-services/galen-risk", ehr, hookCall, "Content-Type", "application/json")
+	for c := range root.Get("cards").Items() {
+		if strings.Contains(c.Get("summary").Text(), "%") && strings.Contains(c.Get("source").Get("label").Text(), "idney") {
+			t.Errorf("a prediction from withheld observations: %s", c.Get("summary").Text())
+		}
+	}
+	officer := g.token("compliance")
+	denied := g.want(200, "GET", "/compliance/access-report?patient=demo-kidney", officer, "")
+	found := false
+	for a := range denied.Get("accesses").Items() {
+		found = found || a.Get("action").Text() == "invoke" && a.Get("reason").Text() == "consent" && a.Get("allowed").Kind() == jsontree.False
+	}
+	if !found {
+		t.Errorf("the refused call is not in the report: %.600s", denied.Raw())
 	}
 }

@@ -83,7 +83,7 @@ func serve(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if cut := a.log.Recovered(); cut.Bytes > 0 {
+	if cut := a.office.Log.Recovered(); cut.Bytes > 0 {
 		log.WarnContext(ctx, "audit log recovered after a crash", slog.Uint64("seq", cut.Seq), slog.Int64("bytes", cut.Bytes))
 	}
 	for _, r := range a.catalog.Refused() {
@@ -93,14 +93,16 @@ func serve(ctx context.Context, c *cli.Command) error {
 	s := server.New(server.Config{
 		Models: a.serving, REST: a.rest, Hooks: a.hooks, Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
 		Knowledge: a.knowledge, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
-		Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
+		Compliance: a.office, Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
 	})
 	if c.Bool("demo") {
 		err = a.demo(ctx, c.Root().Writer, issuer, o.baseURL)
 	}
 	if err == nil {
 		log.InfoContext(ctx, "serving", slog.String("addr", listener.Addr().String()))
+		stop := a.chores(ctx, log)
 		err = alongside(ctx, c, a.serving, authenticator, log, func(ctx context.Context) error { return s.Serve(ctx, listener, c.Duration("drain")) })
+		stop()
 	}
 	return errors.Join(err, a.close())
 }

@@ -6,16 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"galen/policies/compliance"
 	"galen/policies/transparency"
 )
-
-// treeDir is where the transparency log lies in the data directory.
-func treeDir(data string) string { return filepath.Join(data, "audit", "tree") }
 
 var errTampered = errors.New("the audit log is not what was written")
 
@@ -33,7 +30,7 @@ func verifyCommand() *cli.Command {
 				key = strings.TrimSpace(string(text))
 			}
 			data := c.String("data")
-			report, err := transparency.Verify(auditDir(data), treeDir(data), key, c.StringSlice("checkpoint")...)
+			report, err := transparency.Verify(compliance.LogDir(data), compliance.TreeDir(data), key, c.StringSlice("checkpoint")...)
 			if err != nil {
 				return err
 			}

@@ -206,6 +206,27 @@ func (r *Registry) Stop(p policies.Principal, id string) (Access, error) {
 	})
 }
 
+// Expire ends the accesses whose time is over, so that each end can be recorded,
+// and returns them.
+func (r *Registry) Expire() ([]Access, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var over []Access
+	for _, a := range r.all {
+		if !a.Ended.IsZero() || r.now().Before(a.Expires) {
+			continue
+		}
+		ended := *a
+		ended.Ended = ended.Expires
+		if err := r.file.Append(&ended); err != nil {
+			return over, err
+		}
+		r.put(&ended)
+		over = append(over, ended)
+	}
+	return over, nil
+}
+
 // Review signs an access off: justified or not. The errors are of Kind Forbidden
 // for one's own, Conflict for one that is signed off, Value and NotFound.
 func (r *Registry) Review(p policies.Principal, id, verdict, comment string) (Access, error) {

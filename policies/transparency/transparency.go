@@ -134,6 +134,20 @@ func (l *Log) openKey() error {
 // Key is the public key of the checkpoints in the form of a signed-note verifier.
 func (l *Log) Key() string { return l.key }
 
+// Sign makes a signed note of lines that tell about something else than the log,
+// such as a report. The first line says what; it cannot be a checkpoint's.
+func (l *Log) Sign(what string, lines ...string) ([]byte, error) {
+	if what == Origin {
+		return nil, fhir.E("transparency.Sign", fhir.Internal, "", "only a checkpoint may look like one")
+	}
+	text := strings.Join(append([]string{what}, lines...), "\n") + "\n"
+	signed, err := note.Sign(&note.Note{Text: text}, l.signer)
+	if err != nil {
+		return nil, fault("transparency.Sign", err)
+	}
+	return signed, nil
+}
+
 // Close signs what is new and closes the files.
 func (l *Log) Close() error {
 	_, err := l.Checkpoint(context.Background())

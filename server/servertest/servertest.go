@@ -18,7 +18,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +41,7 @@ import (
 	"galen/policies"
 	"galen/policies/audit"
 	"galen/policies/audit/balp"
+	"galen/policies/compliance"
 	"galen/server"
 	"galen/server/auth"
 	"galen/store"
@@ -68,6 +68,7 @@ type Server struct {
 	REST     *rest.Service
 	Store    *store.Store
 	AuditLog *audit.Log
+	Office   *compliance.Office
 	Logs     *Buffer // what was logged, JSON lines
 	issuer   *auth.Issuer
 	client   *http.Client
@@ -131,6 +132,7 @@ func Start(tb testing.TB, o Options) *Server {
 		REST: s.REST, Knowledge: must(tb, knowledge, knowledgeErr), Hooks: must(tb, dispatcher, hooksErr), Auth: must(tb, verifier, err),
 		Log:     slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		BaseURL: o.BaseURL, MaxBody: o.MaxBody, Timeout: 30 * time.Second, NewID: uuid.NewString, Version: "test",
+		Compliance: s.Office,
 	}
 	h := server.New(s.Config)
 	h.Ready(true)
@@ -154,28 +156,28 @@ func (s *Server) rest(o Options) *rest.Service {
 	}
 	indexer, err := index.New(d.defs, d.engine, d.units, index.Options{Base: base, Zone: time.UTC})
 	must(s.tb, indexer, err)
-	log, err := audit.Open(filepath.Join(s.tb.TempDir(), "audit"), audit.Options{})
-	s.AuditLog = must(s.tb, log, err)
-	s.tb.Cleanup(func() {
-		if err := log.Close(); err != nil {
-			s.tb.Error(err)
-		}
-	})
-	s.Store = s.store(o, o.Driver, indexer, d.defs)
-	audits := s.store(o, audit.NewIndex(log, mem.New(), indexer, balp.Renderer{Site: "test", Base: base}), indexer, d.defs)
-	revision := policies.Shipped()
-	if o.Policy != nil {
-		revision = o.Policy(revision)
-	}
 	parser := parse.New(d.defs, d.units, parse.Options{
 		Base: base, Zone: time.UTC, Now: o.Now, Own: []string{"_format", "_pretty", rest.PageParam},
 	})
-	engine, err := policies.NewLayered(revision, d.defs, policies.Layers{Criteria: parser})
+	office, err := compliance.Open(s.tb.Context(), compliance.Config{
+		Dir: s.tb.TempDir(), Defs: d.defs, Criteria: parser, Driver: o.Driver, Now: o.Now, NewID: uuid.NewString, Random: rand.Reader,
+		Revision: o.Policy,
+	})
+	s.Office = must(s.tb, office, err)
+	s.AuditLog = office.Log
+	s.tb.Cleanup(func() {
+		if err := office.Close(); err != nil {
+			s.tb.Error(err)
+		}
+	})
+	s.Store = s.store(o, office.Driver, indexer, d.defs)
+	office.Serve(s.Store, indexer)
+	audits := s.store(o, audit.NewIndex(office.Log, mem.New(), indexer, balp.Renderer{Site: "test", Base: base}), indexer, d.defs)
 	validator, invalid := validate.New(d.defs, d.engine, validate.Base)
 	cfg := rest.Config{
 		Defs: d.defs, Validator: must(s.tb, validator, invalid), Store: s.Store, Audits: audits, Index: indexer,
 		Parser:   parser,
-		Policies: must(s.tb, engine, err), Audit: log, Now: o.Now, Started: o.Now(), Version: "test",
+		Policies: office.Engine, Audit: office.Log, Now: o.Now, Started: o.Now(), Version: "test",
 		Patches: patches(d, o.Now),
 		Limits:  rest.Limits{Page: 20, MaxPage: 1000, Entries: 20_000, Depth: 100},
 	}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"time"
+
+	"galen/policies/compliance"
+	"galen/store/sqlite"
+)
+
+// openOffice opens the database, and what decides and records over it.
+func (a *app) openOffice(ctx context.Context, o options, t tables) error {
+	zone, err := time.LoadLocation(o.zone)
+	if err != nil {
+		return errors.New("--zone must be a time zone such as Europe/Berlin")
+	}
+	db, err := sqlite.Open(sqlite.Options{Dir: o.data, Random: rand.Reader})
+	if err != nil {
+		return err
+	}
+	a.office, err = compliance.Open(ctx, compliance.Config{
+		Dir: o.data, Defs: t.defs, Criteria: t.parser, Driver: db, Now: time.Now, NewID: newID, Random: rand.Reader,
+		Zone: zone, CheckpointCopy: o.copy,
+	})
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	a.closers = append(a.closers, a.office.Close)
+	if a.store, err = a.newStore(t, a.office.Driver); err != nil {
+		return err
+	}
+	a.office.Serve(a.store, t.index)
+	return nil
+}
+
+// chores runs the office's background work until the function that it returns is
+// called.
+func (a *app) chores(ctx context.Context, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ticker, done := time.NewTicker(time.Second), make(chan struct{})
+	go func() {
+		defer close(done)
+		a.office.Run(ctx, ticker.C, func(err error) { log.ErrorContext(ctx, "compliance chore failed", slog.Any("error", err)) })
+	}()
+	return func() {
+		ticker.Stop()
+		cancel()
+		<-done
+	}
+}
