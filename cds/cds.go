@@ -75,6 +75,10 @@ type Assessment struct {
 	Features      []feature.Value
 	Predictions   []Prediction   // in the manifest's order; empty unless Assessed
 	Contributions []Contribution // greatest first; empty if the model explains nothing
+	// Outputs are the model's single numbers by name, auxiliary ones included;
+	// nil unless it ran. Unlike Predictions they may lie where the model does not
+	// apply: they say what was computed, not what to show.
+	Outputs map[string]float64
 }
 
 // Headline is the prediction that decides summary and indicator.
@@ -164,6 +168,12 @@ func (a *Assessment) read(out []models.Tensor) *Assessment {
 		}
 		row, ok := out[i].Floats(0)
 		return first(row), ok && len(row) > 0 && !math.IsNaN(row[0])
+	}
+	a.Outputs = map[string]float64{}
+	for i := range m.Outputs {
+		if x, ok := scalar(m.Outputs[i].Name); ok && m.Outputs[i].Meaning != manifest.Contribution {
+			a.Outputs[m.Outputs[i].Name] = x
+		}
 	}
 	for _, limit := range m.Applicable {
 		if v, ok := scalar(limit.Output); limit.Output != "" && ok && !limit.Contains(v) {

@@ -8,13 +8,25 @@ import (
 	"galen/store"
 )
 
-// Notes is a card that shows no assessment but says why there is none.
-type Notes struct {
-	Card   string // its uuid, "" for no such card
-	Module string // URI of the service that gave it
+// Guidance is a card that shows no assessment of its own: one that says why there
+// is none, or what a rule makes of one.
+type Guidance struct {
+	Card   string // its uuid
+	Module string // URI of the service or rule that gave it
+	Status GuidanceStatus
 	At     time.Time
-	Texts  []string // why there is none; no values of a patient
+	Texts  []string // what it says
 }
+
+// GuidanceStatus is GuidanceResponse.status
+// (https://hl7.org/fhir/R4/valueset-guidance-response-status.html).
+type GuidanceStatus string
+
+// The statuses that are used.
+const (
+	GuidanceGiven GuidanceStatus = "success"
+	DataRequired  GuidanceStatus = "data-required"
+)
 
 // guidanceResponse is what is written of
 // https://hl7.org/fhir/R4/guidanceresponse.html.
@@ -42,18 +54,18 @@ type annotation struct {
 	Text string `json:"text"`
 }
 
-// guidance is the notes as a GuidanceResponse that asks for more data, so that
-// feedback on the card finds what it is about.
-func (l *Ledger) guidance(c Context) (store.Change, error) {
+// guidance is a GuidanceResponse, so that feedback on the card finds what it is
+// about.
+func (l *Ledger) guidance(c Context, of *Guidance) (store.Change, error) {
 	g := guidanceResponse{
-		ResourceType: "GuidanceResponse", Identifier: []identifier{{uriSystem, "urn:uuid:" + c.Notes.Card}},
-		ModuleURI: c.Notes.Module, Status: "data-required", Subject: literal{c.Subject},
-		Occurrence: fhir.FormatInstant(c.Notes.At),
+		ResourceType: "GuidanceResponse", Identifier: []identifier{{uriSystem, "urn:uuid:" + of.Card}},
+		ModuleURI: of.Module, Status: string(of.Status), Subject: literal{c.Subject},
+		Occurrence: fhir.FormatInstant(of.At),
 	}
 	if c.Encounter != "" {
 		g.Encounter = &literal{c.Encounter}
 	}
-	for _, text := range c.Notes.Texts {
+	for _, text := range of.Texts {
 		g.Note = append(g.Note, annotation{text})
 	}
 	body, err := json.Marshal(g)

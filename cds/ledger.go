@@ -29,7 +29,7 @@ type Context struct {
 	Encounter string   // reference, "" for none
 	Policy    string   // digest of the policy revision in force
 	Cards     []string // uuid of the card of each assessment, "" for none
-	Notes     Notes    // of the card about what could not be assessed
+	Guidance  []Guidance
 }
 
 // DeviceKey is where a model version stands as a Device.
@@ -71,7 +71,7 @@ func device(info *models.Info) r4.Device {
 }
 
 // Record stores a RiskAssessment and its Provenance for each assessment that was
-// Assessed, and a GuidanceResponse for Notes, all in one commit, and returns the
+// Assessed, and a GuidanceResponse for each Guidance, all in one commit, and returns the
 // RiskAssessments by position, zero records for the others.
 func (l *Ledger) Record(ctx context.Context, c Context, assessments []*Assessment) ([]store.Record, error) {
 	out := make([]store.Record, len(assessments))
@@ -91,12 +91,12 @@ func (l *Ledger) Record(ctx context.Context, c Context, assessments []*Assessmen
 		}
 		changes, origin = append(changes, pair...), append(origin, i)
 	}
-	if c.Notes.Card != "" {
-		note, err := l.guidance(c)
+	for i := range c.Guidance {
+		g, err := l.guidance(c, &c.Guidance[i])
 		if err != nil {
 			return nil, err
 		}
-		changes = append(changes, note)
+		changes = append(changes, g)
 	}
 	if len(changes) == 0 {
 		return out, nil

@@ -7,6 +7,7 @@ import (
 	"galen/cds"
 	"galen/hooks/call"
 	"galen/hooks/card"
+	"galen/hooks/pace"
 	"galen/models/manifest"
 )
 
@@ -17,7 +18,13 @@ type reply struct {
 	shown []string
 	// hidden is by result why a finding is not shown: "suppressed" or "cap".
 	hidden []string
-	notes  cds.Notes
+	// rests is by the uuid of a card the results that it rests on.
+	rests    map[string][]int
+	guidance []cds.Guidance
+}
+
+func newReply(results []result) *reply {
+	return &reply{shown: make([]string, len(results)), hidden: make([]string, len(results)), rests: map[string][]int{}}
 }
 
 // group is the results that say the same: one card shows them.
@@ -32,18 +39,18 @@ type group struct {
 // share a card, the most urgent come first, what the user has just seen is left
 // out, and one card tells what could not be assessed and why.
 func (d *Dispatcher) compose(in *invocation, s *Service, r call.Request, results []result) *reply {
-	out := &reply{shown: make([]string, len(results)), hidden: make([]string, len(results))}
+	out := newReply(results)
 	groups := groupResults(results)
 	subject := in.subject(r)
 	var over []int
 	for n := range groups {
 		g := &groups[n]
 		lead := &results[g.lead]
-		id := finding(subject, cmpUser(in, r), s.ID, g.key)
-		now := shown{d.Now(), g.urgency, riskOf(lead.Assessment)}
+		id := pace.NewFinding(subject, cmpUser(in, r), s.ID, g.key)
+		now := pace.Shown{At: d.Now(), Urgency: g.urgency, Value: riskOf(lead.Assessment)}
 		reason := ""
 		switch {
-		case d.quiet.repeats(id, now):
+		case d.quiet.Repeats(id, now):
 			reason = "suppressed"
 		case len(out.cards) >= d.Limits.Cards:
 			reason = "cap"
@@ -56,18 +63,19 @@ func (d *Dispatcher) compose(in *invocation, s *Service, r call.Request, results
 				reason = "invalid"
 			}
 		}
-		for _, i := range append([]int{g.lead}, g.others...) {
+		rests := append([]int{g.lead}, g.others...)
+		for _, i := range rests {
 			if out.hidden[i] = reason; reason == "" {
 				out.shown[i] = c.UUID
 			}
 		}
 		if reason != "" {
-			d.tally.add(reason, Labels{Service: s.ID, Model: lead.info.Ref.String()})
+			d.tally.add(CountHidden, Labels{Service: s.ID, Model: lead.info.Ref.String(), Kind: reason})
 			continue
 		}
-		in.show = append(in.show, func() { d.quiet.show(id, now) })
-		out.cards = append(out.cards, c)
-		d.tally.add("cards", Labels{Service: s.ID, Model: lead.info.Ref.String(), Kind: string(c.Indicator)})
+		in.show = append(in.show, func() { d.quiet.Show(id, now) })
+		out.cards, out.rests[c.UUID] = append(out.cards, c), rests
+		d.tally.add(CountCards, Labels{Service: s.ID, Model: lead.info.Ref.String(), Kind: string(c.Indicator)})
 	}
 	d.addNotes(in, s, r, results, over, out)
 	return out

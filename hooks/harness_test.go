@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,11 +20,14 @@ import (
 	"galen/fhir"
 	"galen/fhir/jsontree"
 	"galen/fhir/path"
+	"galen/fhir/search"
 	"galen/fhir/search/index"
 	"galen/fhir/search/parse"
 	"galen/fhir/spec"
 	"galen/fhir/ucum"
+	"galen/fhir/validate"
 	"galen/hooks"
+	"galen/hooks/feedback"
 	"galen/hooks/prefetch"
 	"galen/models"
 	"galen/models/catalog"
@@ -49,7 +55,13 @@ type harness struct {
 	store  *store.Store
 	parser *parse.Parser
 	audit  *audit.Log
+	dir    string // of the audit log
 	now    time.Time
+	valid  *validate.Validator
+
+	fetched atomic.Int64 // queries that the own store was asked
+	// block, if set, is called before the own store answers a query.
+	block func(ctx context.Context, query string) error
 }
 
 // ehr is a caller that may call every service.
@@ -57,6 +69,21 @@ var ehr = hooks.Caller{
 	Principal: policies.Principal{Subject: "ehr-1", Roles: []string{"ehr"}},
 	RequestID: "r1", Address: "192.0.2.7", Base: base,
 }
+
+// tables are immutable and costly: all harnesses share them.
+var tables = sync.OnceValues(func() (out struct {
+	units *ucum.Table
+	defs  *spec.Definitions
+	paths *path.Engine
+}, err error,
+) {
+	if out.units, err = ucum.Load(); err != nil {
+		return out, err
+	}
+	out.defs, err = spec.Load()
+	out.paths = path.New(out.defs, out.units)
+	return out, err
+})
 
 func newHarness(t testing.TB, change ...func(*hooks.Config)) *harness {
 	return newHarnessOn(t, nil, change...)
@@ -66,9 +93,9 @@ func newHarnessOn(t testing.TB, driver store.Driver, change ...func(*hooks.Confi
 	t.Helper()
 	h := &harness{TB: t, now: noon}
 	clock := func() time.Time { return h.now }
-	units := must(ucum.Load())(t)
-	h.defs = must(spec.Load())(t)
-	paths := path.New(h.defs, units)
+	shared := must(tables())(t)
+	units, paths := shared.units, shared.paths
+	h.defs = shared.defs
 	indexer := must(index.New(h.defs, paths, units, index.Options{Base: base + "/fhir/", Zone: time.UTC}))(t)
 	h.parser = parse.New(h.defs, units, parse.Options{Base: base + "/fhir/", Zone: time.UTC, Now: clock})
 	if driver == nil {
@@ -78,7 +105,9 @@ func newHarnessOn(t testing.TB, driver store.Driver, change ...func(*hooks.Confi
 		Driver: driver, Indexer: indexer, Now: clock, NewID: uuid.NewString, Random: rand.Reader,
 	}))(t)
 	t.Cleanup(func() { _ = h.store.Close() })
-	h.audit = must(audit.Open(t.TempDir(), audit.Options{Now: clock}))(t)
+	h.valid = must(validate.New(h.defs, paths, validate.Base))(t)
+	h.dir = t.TempDir()
+	h.audit = must(audit.Open(h.dir, audit.Options{Now: clock}))(t)
 	t.Cleanup(func() { _ = h.audit.Close() })
 	zoo := shipped(t)
 	ledger := cds.NewLedger(h.store)
@@ -86,8 +115,8 @@ func newHarnessOn(t testing.TB, driver store.Driver, change ...func(*hooks.Confi
 		t.Fatal(err)
 	}
 	cfg := hooks.Config{
-		Services: hooks.Services(zoo.List()), Catalog: zoo, Engine: cds.New(feature.New(units), uuid.NewString),
-		Policies: must(policies.New(policies.Shipped(), h.defs))(t), Audit: h.audit, Ledger: ledger,
+		Services: hooks.Services(two(zoo.List())), Catalog: zoo, Engine: cds.New(feature.New(units), uuid.NewString),
+		Policies: must(policies.New(policies.Shipped(), h.defs))(t), Audit: h.audit, Ledger: ledger, Book: feedback.NewBook(h.store),
 		Local: h, Paths: paths, Now: clock, NewID: uuid.NewString,
 	}
 	for _, c := range change {
@@ -96,6 +125,13 @@ func newHarnessOn(t testing.TB, driver store.Driver, change ...func(*hooks.Confi
 	h.Dispatcher = must(hooks.New(cfg))(t)
 	t.Cleanup(func() { _ = h.Dispatcher.Close() })
 	return h
+}
+
+// two are the models that the tests are about, whatever else the zoo holds.
+func two(zoo []*models.Info) []*models.Info {
+	return slices.DeleteFunc(zoo, func(i *models.Info) bool {
+		return i.Manifest.Name != "kfre-4v" && i.Manifest.Name != "news2"
+	})
 }
 
 // must stops the test at an error.
@@ -136,6 +172,12 @@ func (h *harness) Holds(ctx context.Context, resources []fhir.Resource) ([]bool,
 
 // Fetch reads or searches the store.
 func (h *harness) Fetch(ctx context.Context, query string) ([]prefetch.Item, error) {
+	h.fetched.Add(1)
+	if h.block != nil {
+		if err := h.block(ctx, query); err != nil {
+			return nil, err
+		}
+	}
 	resourceType, criteria, isSearch := strings.Cut(query, "?")
 	var records []store.Record
 	if isSearch {
@@ -318,4 +360,52 @@ func (h *harness) templates(hook string) map[string]string {
 		}
 	}
 	return out
+}
+
+// entries are the audit entries of a kind, oldest first.
+func (h *harness) entries(kind audit.Kind) []audit.Entry {
+	h.Helper()
+	var out []audit.Entry
+	for e, err := range h.audit.Read(1) {
+		if err != nil {
+			h.Fatal(err)
+		}
+		if e.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// last is the last audit entry of a kind.
+func (h *harness) last(kind audit.Kind) audit.Entry {
+	h.Helper()
+	all := h.entries(kind)
+	if len(all) == 0 {
+		h.Fatalf("no %s on record", kind)
+	}
+	return all[len(all)-1]
+}
+
+// stored are the resources of a type in the store, each held against R4.
+func (h *harness) stored(resourceType string) []jsontree.Node {
+	h.Helper()
+	page := must(h.store.Search(h.Context(), store.SearchInput{Query: &search.Query{Types: []string{resourceType}}, Count: 1000}))(h)
+	var out []jsontree.Node
+	for _, m := range page.Matches {
+		r := must(fhir.Parse(m.Body, jsontree.Limits{}))(h)
+		h.validR4(r)
+		out = append(out, r.Root())
+	}
+	return out
+}
+
+// validR4 fails for a resource that is not valid R4.
+func (h *harness) validR4(r fhir.Resource) {
+	h.Helper()
+	for _, issue := range h.valid.Validate(r) {
+		if issue.Severity <= fhir.SeverityError {
+			h.Errorf("%s is not valid R4: %s: %s", r.Type, issue.At, issue.Diagnostics)
+		}
+	}
 }

@@ -22,6 +22,8 @@ import (
 	"galen/fhir/path"
 	"galen/hooks/call"
 	"galen/hooks/clients"
+	"galen/hooks/feedback"
+	"galen/hooks/pace"
 	"galen/hooks/prefetch"
 	"galen/hooks/remote"
 	"galen/models"
@@ -35,6 +37,7 @@ type Caller struct {
 	RequestID string
 	Address   string
 	Base      string // absolute URL of this server, no slash at its end
+	Alias     string // another such URL, by which the client reached this server; "" for none
 }
 
 // own is the FHIR base of this server as the caller knows it, with a slash at
@@ -61,6 +64,7 @@ type Config struct {
 	Policies *policies.Engine
 	Audit    *audit.Log
 	Ledger   *cds.Ledger
+	Book     *feedback.Book    // nil takes no feedback
 	Local    Local             // nil for no own store
 	Remote   *remote.Client    // nil reads from no client's server
 	Clients  *clients.Registry // nil for none registered
@@ -104,8 +108,8 @@ type Dispatcher struct {
 	services  []Service
 	byKey     map[key]*Service
 	ids       map[string]bool
-	gate      *gate
-	quiet     *quiet
+	gate      *pace.Gate
+	quiet     *pace.Quiet
 	tally     *tally
 	running   sync.WaitGroup // models that outlive their call
 }
@@ -119,7 +123,7 @@ func New(cfg Config) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		Config: cfg, byKey: map[key]*Service{}, ids: map[string]bool{}, services: append([]Service(nil), cfg.Services...),
-		gate: newGate(cfg.Limits), quiet: newQuiet(cfg.Limits.Quiet), tally: newTally(),
+		gate: pace.NewGate(cfg.Limits.Parallel, int64(cfg.Limits.Queue), cfg.Limits.Budget/2), quiet: pace.NewQuiet(cfg.Limits.Quiet), tally: newTally(),
 	}
 	for i := range d.services {
 		s := &d.services[i]
@@ -150,7 +154,7 @@ func (d *Dispatcher) Discovery() []byte { return d.discovery }
 // had, Throttled when too many calls run, and those of the models. Every call
 // but a throttled one is on record.
 func (d *Dispatcher) Call(ctx context.Context, c Caller, id string, body []byte) ([]byte, error) {
-	leave, err := d.gate.enter(ctx)
+	leave, err := d.gate.Enter(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,8 @@ import (
 	"galen/cds"
 	"galen/hooks/call"
 	"galen/hooks/card"
+	"galen/hooks/pace"
+	"galen/hooks/rules"
 	"galen/models/manifest"
 )
 
@@ -37,8 +39,8 @@ func (d *Dispatcher) addNotes(in *invocation, s *Service, r call.Request, result
 	for i, n := range notes {
 		texts[i] = n.title + ": " + n.text
 	}
-	id, now := finding(append([]string{in.subject(r), cmpUser(in, r), s.ID, "notes"}, texts...)...), shown{at: d.Now()}
-	if d.quiet.repeats(id, now) {
+	id, now := pace.NewFinding(append([]string{in.subject(r), cmpUser(in, r), s.ID, "notes"}, texts...)...), pace.Shown{At: d.Now()}
+	if d.quiet.Repeats(id, now) {
 		return
 	}
 	c := card.Card{
@@ -55,10 +57,12 @@ func (d *Dispatcher) addNotes(in *invocation, s *Service, r call.Request, result
 	if !d.sound(&c, s) {
 		return
 	}
-	in.show = append(in.show, func() { d.quiet.show(id, now) })
-	out.notes = cds.Notes{Card: c.UUID, Module: "urn:galen:service:" + s.ID, At: d.Now(), Texts: texts}
+	in.show = append(in.show, func() { d.quiet.Show(id, now) })
+	out.guidance = append(out.guidance, cds.Guidance{
+		Card: c.UUID, Module: "urn:galen:service:" + s.ID, Status: cds.DataRequired, At: d.Now(), Texts: texts,
+	})
 	out.cards = append(out.cards, c)
-	d.tally.add("cards", Labels{Service: s.ID, Kind: "notes"})
+	d.tally.add(CountCards, Labels{Service: s.ID, Kind: "notes"})
 }
 
 // note is why the model gave no answer, "" if it gave one.
@@ -121,7 +125,7 @@ func (d *Dispatcher) suggest(in *invocation, r call.Request, results []result) [
 			label := card.Clip("Order: "+f.Label, 80)
 			out = append(out, card.Suggestion{
 				Label: label, UUID: d.NewID(),
-				Actions: []card.Action{{Type: "create", Description: label, Resource: order(d.NewID(), in.relativeSubject(r), code)}},
+				Actions: []card.Action{{Type: "create", Description: label, Resource: order(d.NewID(), in.relativeSubject(r), rules.Coding{System: code.System, Code: code.Code, Display: code.Display})}},
 			})
 		}
 	}
@@ -172,7 +176,7 @@ func allAbsent(group []string, absent map[string]*manifest.Feature) bool {
 
 // order is a draft ServiceRequest (https://hl7.org/fhir/R4/servicerequest.html)
 // with a temporary id, for the client to complete.
-func order(id, subject string, code manifest.Coding) json.RawMessage {
+func order(id, subject string, code rules.Coding) json.RawMessage {
 	type coding struct {
 		System  string `json:"system"`
 		Code    string `json:"code"`

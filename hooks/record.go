@@ -45,7 +45,7 @@ func (in *invocation) decided(d policies.Decision) {
 
 // local reports whether the call's ids are those of this server.
 func (in *invocation) local(r call.Request) bool {
-	return r.Server == "" || r.Server == in.caller.own()
+	return r.Server == "" || r.Server == in.caller.own() || (in.caller.Alias != "" && r.Server == in.caller.Alias+"/fhir/")
 }
 
 // base is what stands before a relative reference of the call.
@@ -82,18 +82,33 @@ func (d *Dispatcher) end(ctx context.Context, in *invocation, err error) error {
 // of a model on record, durably, and only then gives the answer.
 func (d *Dispatcher) publish(ctx context.Context, in *invocation, s *Service, r call.Request, results []result) ([]byte, error) {
 	ctx = context.WithoutCancel(ctx)
-	out := d.compose(in, s, r, results)
+	for i := range results {
+		if results[i].left != "" {
+			d.tally.add(CountLeft, Labels{Service: s.ID, Model: results[i].info.Ref.String(), Kind: string(results[i].left)})
+		}
+	}
+	var out *reply
+	if s.Rules == nil {
+		out = d.compose(in, s, r, results)
+	} else {
+		out = d.applyRules(in, s, r, results)
+	}
 	stored, err := d.store(ctx, in, r, results, out)
 	if err != nil {
 		return nil, err
 	}
-	for i := range results {
-		if stored[i] == "" || out.shown[i] == "" {
-			continue
+	ballot := d.Clients.Find(in.caller.Principal.Client).Ballot()
+	for n := range out.cards {
+		c := &out.cards[n]
+		for i := range c.Suggestions {
+			if ballot {
+				c.Suggestions[i].ActionSelection = "all"
+			}
 		}
-		for n := range out.cards {
-			if c := &out.cards[n]; c.UUID == out.shown[i] && len(c.Links) == 0 {
+		for _, i := range out.rests[c.UUID] {
+			if stored[i] != "" {
 				c.Links = []card.Link{{Label: "Risk assessment", URL: in.caller.own() + unversioned(stored[i]), Type: "absolute"}}
+				break
 			}
 		}
 	}
@@ -116,7 +131,7 @@ func unversioned(reference string) string { return fhir.ParseReference(reference
 // store keeps the assessments. It returns by result the versioned reference of
 // the RiskAssessment, "" where there is none.
 func (d *Dispatcher) store(ctx context.Context, in *invocation, r call.Request, results []result, out *reply) ([]string, error) {
-	c := cds.Context{Subject: in.subject(r), Policy: in.entry.Decision.Revision, Notes: out.notes}
+	c := cds.Context{Subject: in.subject(r), Policy: in.entry.Decision.Revision, Guidance: out.guidance}
 	if id := r.Context.Member("encounterId").Text(); id != "" {
 		c.Encounter = in.base(r) + "Encounter/" + id
 	}

@@ -10,6 +10,7 @@ import (
 	"galen/fhir/path"
 	"galen/hooks/call"
 	"galen/hooks/prefetch"
+	"galen/hooks/rules"
 	"galen/models"
 	"galen/models/manifest"
 )
@@ -25,9 +26,8 @@ type Service struct {
 	Title       string
 	Description string
 	Models      []*models.Info
-	// Prefetch are templates besides those that the models need, for Rules that
-	// read what they bring; they may use the tokens of CDS Hooks 3.0.
-	Prefetch []prefetch.Template
+	// Rules say which cards are shown; nil shows those of the models.
+	Rules *rules.Definition
 
 	templates []prefetch.Template
 	plan      *prefetch.Plan
@@ -80,6 +80,30 @@ func Services(catalog []*models.Info) []Service {
 	return out
 }
 
+// Defined makes the services of definitions, one for each hook that they name.
+// A definition without rules shows the cards of its models.
+func Defined(definitions []rules.Definition, catalog []*models.Info) []Service {
+	var out []Service
+	for i := range definitions {
+		d := &definitions[i]
+		s := Service{ID: d.ID, Title: d.Title, Description: d.Description}
+		if len(d.Rules) > 0 {
+			s.Rules = d
+		}
+		for _, name := range d.Models {
+			at := slices.IndexFunc(catalog, func(info *models.Info) bool { return info.Ref.Name == name })
+			if at >= 0 { // newest first
+				s.Models = append(s.Models, catalog[at])
+			}
+		}
+		for _, hook := range d.Hooks {
+			s.Hook = hook
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // prepare makes the service's templates and compiles them.
 func (s *Service) prepare(paths *path.Engine) error {
 	if !call.Known(s.Hook) {
@@ -93,7 +117,6 @@ func (s *Service) prepare(paths *path.Engine) error {
 			s.templates = append(s.templates, d.Template)
 		}
 	}
-	s.templates = append(s.templates, s.Prefetch...)
 	rules := call.Rules(s.Hook)
 	rules.Paths = paths
 	var err error

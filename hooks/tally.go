@@ -6,9 +6,17 @@ import (
 	"sync"
 )
 
+// The names of Counts.
+const (
+	CountCards    = "cards"    // given, by indicator
+	CountHidden   = "hidden"   // findings that were not shown, by why
+	CountLeft     = "left"     // runs of models without a result, by why
+	CountFeedback = "feedback" // by outcome and reason
+)
+
 // Count is one figure since the start of the server, for metrics.
 type Count struct {
-	Name   string // "cards", "suppressed", "left" or "feedback"
+	Name   string
 	Labels Labels
 	Value  uint64
 }

@@ -210,6 +210,37 @@ func each(node jsontree.Node, holds func(jsontree.Node) bool) (place string, ok 
 	return "", n > 0
 }
 
+// Resources are the resources in the context, those of Bundles one by one. Where
+// the call says which of the orders are selected, they are those.
+func (c Context) Resources() []jsontree.Node {
+	var out []jsontree.Node
+	selected := map[fhir.Key]bool{}
+	for s := range c.Member("selections").Items() {
+		selected[relative(s)] = true
+	}
+	add := func(n jsontree.Node) {
+		key := fhir.Key{Type: n.Get("resourceType").Text(), ID: n.Get("id").Text()}
+		if key.Type != "" && (len(selected) == 0 || selected[key]) {
+			out = append(out, n)
+		}
+	}
+	for _, f := range hookTable[c.hook] {
+		if f.kind != resource && f.kind != resources {
+			continue
+		}
+		for n := range f.find(c.node).Items() {
+			if n.Get("resourceType").Text() != "Bundle" {
+				add(n)
+				continue
+			}
+			for entry := range n.Get("entry").Items() {
+				add(entry.Get("resource"))
+			}
+		}
+	}
+	return out
+}
+
 // relative reads a reference of the form Type/id (ord-1 of HL7's logical
 // model); a zero Key for any other.
 func relative(node jsontree.Node) fhir.Key {

@@ -97,6 +97,9 @@ func (c *Client) Server(base string) (listed, ok bool) {
 	return false, c.Options.AnyServer && strings.HasPrefix(base, "https://")
 }
 
+// Ballot reports whether the client knows the additions of CDS Hooks 3.0.
+func (c *Client) Ballot() bool { return c != nil && c.Options.Ballot }
+
 // MayCall reports whether the client may call services of a hook.
 func (c *Client) MayCall(hook string) bool {
 	return c == nil || len(c.Hooks) == 0 || slices.Contains(c.Hooks, hook)

@@ -100,6 +100,9 @@ func (f Filler) Fill(ctx context.Context, p *Plan, call Context, prefetch jsontr
 			absent = append(absent, i)
 		}
 	}
+	if size(v.results) > maxItems {
+		return nil, fhir.E("prefetch.Fill", fhir.TooLong, "prefetch", "the prefetch holds too many resources")
+	}
 	for len(absent) > 0 {
 		ready, later := p.ready(absent)
 		if err := f.fetchAll(ctx, p, v, ready); err != nil {
@@ -108,6 +111,17 @@ func (f Filler) Fill(ctx context.Context, p *Plan, call Context, prefetch jsontr
 		absent = later
 	}
 	return v.results, f.cite(ctx, v.results)
+}
+
+// maxItems is how many resources one call may bring.
+const maxItems = 10_000
+
+func size(all []Data) int {
+	n := 0
+	for i := range all {
+		n += len(all[i].Items)
+	}
+	return n
 }
 
 // ready splits off what depends on none of the rest. A template depends only on
@@ -195,8 +209,17 @@ func (f Filler) fetchAll(ctx context.Context, p *Plan, v *values, keys []int) er
 
 // fetch fills one key: all of it, or the pages after the one that was given.
 func (f Filler) fetch(ctx context.Context, c *compiled, v *values, d *Data) error {
-	if d.State == Given {
-		return f.follow(ctx, d)
+	pager, pages := f.Source.(Pager)
+	if d.State == Given && (pages || f.Source == nil) {
+		return f.follow(ctx, pager, d)
+	}
+	if d.State == Given { // the source has no pages to follow: it is asked for all
+		first := *d
+		defer func() {
+			if d.State == Failed {
+				*d, d.Partial = first, true
+			}
+		}()
 	}
 	d.State = Failed
 	if f.Source == nil {
@@ -238,9 +261,9 @@ func (c *compiled) optional() bool {
 	return false
 }
 
-func (f Filler) follow(ctx context.Context, d *Data) error {
-	pager, ok := f.Source.(Pager)
-	if !ok {
+// follow reads the pages after the one that was given.
+func (f Filler) follow(ctx context.Context, pager Pager, d *Data) error {
+	if pager == nil {
 		d.Partial = true
 		return nil
 	}
