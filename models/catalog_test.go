@@ -82,7 +82,11 @@ func TestCatalogRefuses(t *testing.T) {
 		{"model too large", "larger than", set("model.onnx", strings.Repeat("x", 2000))},
 		{"model missing", "model.onnx", func(m fstest.MapFS) { delete(m, dir+"model.onnx") }},
 		{"card empty", "CARD.md", set("CARD.md", "")},
-		{"runtime unknown here", "no runtime oip", replace("manifest.yaml", "runtime: onnx", "runtime: oip")},
+		{"runtime unknown here", "no runtime oip", func(m fstest.MapFS) {
+			replace("manifest.yaml", "runtime: onnx", "runtime: oip\nremote: {url: \"https://triton.example\"}")(m)
+			replace("manifest.yaml", "file: model.onnx\n", "")(m)
+			replace("manifest.yaml", "opset: 17\n", "")(m)
+		}},
 		{"input more", "has 3 inputs, the model file 2", func(m fstest.MapFS) {
 			replace("manifest.yaml", "features:\n", "  - {name: y, dtype: int64, shape: [-1], columns: [a]}\nfeatures:\n")(m)
 			m[dir+"golden.json"].Data = []byte(strings.ReplaceAll(goldenText, `"inputs": {`, `"inputs": {"y": {"shape": [1], "data": [0]}, `))

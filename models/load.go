@@ -40,9 +40,11 @@ func (c *Catalog) open(ctx context.Context, src Source, folder string, again boo
 	if err != nil {
 		return nil, err
 	}
-	file, err := c.readModel(src.FS, folder, info.Manifest)
-	if err != nil {
-		return nil, err
+	var file []byte
+	if info.Manifest.Runtime == manifest.ONNX {
+		if file, err = c.readModel(src.FS, folder, info.Manifest); err != nil {
+			return nil, err
+		}
 	}
 	opener, ok := c.opts.Openers[info.Manifest.Runtime]
 	if !ok {
@@ -123,10 +125,14 @@ func readInfo(src Source, folder string) (Info, error) {
 	if len(card) == 0 {
 		return Info{}, errors.New("CARD.md is empty")
 	}
-	return Info{
+	info := Info{
 		Ref: Ref{Name: m.Name, Version: m.Version}, Manifest: m, Digest: m.SHA256,
 		ManifestDigest: digest(text), Card: string(card), Source: src.Name,
-	}, nil
+	}
+	if info.Digest == "" {
+		info.Digest = info.ManifestDigest
+	}
+	return info, nil
 }
 
 func digest(data []byte) string {

@@ -16,7 +16,7 @@ import (
 type Info struct {
 	Ref            Ref
 	Manifest       *manifest.Manifest
-	Digest         string // SHA-256 of the model file, lower-case hex; equals Manifest.SHA256
+	Digest         string // SHA-256 of the model file, lower-case hex: Manifest.SHA256; a remote model's may be ManifestDigest
 	ManifestDigest string // SHA-256 of manifest.yaml, lower-case hex
 	Card           string // CARD.md, Markdown
 	Source         string // the catalog source it came from

@@ -29,17 +29,19 @@ func modelSettings(data string) string { return filepath.Join(data, "models", "s
 type modelFlags struct {
 	providers string // execution providers to prefer, separated by commas
 	trust     string // file of what uploads may be taken in; "" for none
+	servers   string // file of the servers that models may run on; "" for none
 }
 
 func flagsOfModels() []cli.Flag {
 	return []cli.Flag{
 		text("execution-providers", "", "ONNX Runtime execution providers to prefer, such as cuda:0,cpu"),
 		text("model-trust", "", "file of the digests and keys of models that may be uploaded; default: uploads are off"),
+		text("model-servers", "", "YAML file of the servers that models of runtime oip may run on; default: none"),
 	}
 }
 
 func modelFlagsOf(c *cli.Command) modelFlags {
-	return modelFlags{providers: c.String("execution-providers"), trust: c.String("model-trust")}
+	return modelFlags{providers: c.String("execution-providers"), trust: c.String("model-trust"), servers: c.String("model-servers")}
 }
 
 // openRuntime opens ONNX Runtime with the execution providers to prefer.
@@ -70,6 +72,9 @@ func (a *app) openModels(ctx context.Context, o options, engine *policies.Engine
 	}
 	settings := modelSettings(o.data)
 	opts := modelOptions(runtime)
+	if opts.Openers[manifest.OIP], err = openServers(o.servers); err != nil {
+		return err
+	}
 	if opts.Settings, err = serving.ReadSettings(settings); err != nil {
 		return errors.Join(errors.New(settings+" cannot be read"), err)
 	}

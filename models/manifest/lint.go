@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,10 +75,35 @@ func (l *linter) head() {
 	l.text("description", m.Description)
 	l.text("developer.name", m.Developer.Name)
 	oneOf(l, "kind", m.Kind, Diagnosis, Treatment, Prognosis)
+	oneOf(l, "runtime", m.Runtime, ONNX, OIP)
+	if m.Runtime == OIP {
+		l.remote()
+		return
+	}
+	l.need(m.Remote == nil, "remote", "goes with runtime: oip")
 	l.need(filePattern.MatchString(m.File), "file", "%s is not a plain file name", quote(m.File))
 	l.need(digestPattern.MatchString(m.SHA256), "sha256", "want 64 lower-case hexadecimal digits")
-	oneOf(l, "runtime", m.Runtime, ONNX, OIP)
 	l.need(m.Runtime != ONNX || m.Opset >= 7 && m.Opset <= 30, "opset", "want an ONNX operator set between 7 and 30")
+}
+
+// remotePattern is what goes into a path of the remote server as it is.
+var remotePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+
+func (l *linter) remote() {
+	m, r := l.m, l.m.Remote
+	l.need(m.File == "" && m.Opset == 0, "file", "a remote model has no file and no opset here")
+	l.need(m.SHA256 == "" || digestPattern.MatchString(m.SHA256), "sha256", "want 64 lower-case hexadecimal digits, or nothing")
+	if r == nil {
+		l.fail("runtime", "oip wants remote: {url: …}")
+		return
+	}
+	u, err := url.Parse(r.URL)
+	l.need(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
+		"remote.url", "want the server's URL without user, query and fragment")
+	l.need(r.Model == "" || remotePattern.MatchString(r.Model), "remote.model", "%s is not a model's name", quote(r.Model))
+	l.need(r.Version == "" || remotePattern.MatchString(r.Version), "remote.version", "%s is not a version", quote(r.Version))
+	l.need(r.Deadline >= 0 && r.Deadline <= 600_000, "remote.deadline_ms", "want at most ten minutes")
+	l.need(r.Retries >= 0 && r.Retries <= 10, "remote.retries", "want 0 to 10")
 }
 
 // names checks that names match and are told apart.

@@ -47,6 +47,10 @@ type Manifest struct {
 	Runtime Runtime `yaml:"runtime"`
 	Opset   int     `yaml:"opset"` // ONNX operator set of the default domain
 
+	// Remote is where a model of Runtime OIP runs; it then has no File, and SHA256
+	// is empty or what its owner says of it.
+	Remote *Remote `yaml:"remote"`
+
 	Inputs     []Input      `yaml:"inputs"`     // the model's input tensors, in the order Predict takes them
 	Features   []Feature    `yaml:"features"`   // what the inputs are filled from
 	Require    [][]string   `yaml:"require"`    // groups of features: of each group one must be present
@@ -63,6 +67,17 @@ type Manifest struct {
 	// attributes is there.
 	Transparency map[string]Disclosure `yaml:"transparency"`
 	Regulatory   Regulatory            `yaml:"regulatory"`
+}
+
+// Remote is a model on a server of the Open Inference Protocol. The server must be
+// on the operator's list, which also holds its token and certificates: a manifest
+// cannot make this process send anything elsewhere.
+type Remote struct {
+	URL      string `yaml:"url"`         // of the server, without /v2: https://triton.example:8000
+	Model    string `yaml:"model"`       // its name there; empty is the manifest's name
+	Version  string `yaml:"version"`     // its version there; empty leaves it to that server
+	Deadline int64  `yaml:"deadline_ms"` // of one run with its retries; 0 is 5,000
+	Retries  int    `yaml:"retries"`     // of a run that did not reach the model
 }
 
 // Party is who made or answers for a model.
