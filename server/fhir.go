@@ -15,10 +15,6 @@ import (
 	"galen/store"
 )
 
-func (s *Server) capabilities(_ context.Context, r *request) (response, error) {
-	return response{body: s.REST.Capabilities(r.fhirBase())}, nil
-}
-
 func (r *request) key() fhir.Key { return fhir.Key{Type: r.param("type"), ID: r.param("id")} }
 
 // read answers GET [type]/[id] and [type]/[id]/_history/[version], conditional

@@ -79,7 +79,9 @@ type Server struct {
 	ops     *operation.Set
 	limiter *limiter
 	smart   smartCache
-	ready   readiness
+
+	declared declared
+	ready    readiness
 }
 
 // New builds a Server; it starts nothing.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"galen/fhir"
-	"galen/fhir/jsontree"
 	"galen/fhir/spec"
 )
 
@@ -23,7 +21,19 @@ type Statement struct {
 	// (https://hl7.org/fhir/R4/valueset-system-restful-interaction.html).
 	Interactions []string
 	Resources    []Resource
+	Params       []*spec.SearchParam // of a search over all types
+	Operations   []Operation         // of the system
+	// Notes say what a CapabilityStatement has no element for.
+	Notes string
+	SMART SMART
 }
+
+// Operation is an operation that is offered, by its name without "$".
+type Operation struct{ Name, URL string }
+
+// SMART is where apps get their tokens; the zero SMART declares nothing
+// (https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html#declaring-support-for-oauth2-endpoints).
+type SMART struct{ Authorize, Token, Register, Manage, Introspect, Revoke string }
 
 // Resource is what a server declares of one resource type.
 type Resource struct {
@@ -35,7 +45,18 @@ type Resource struct {
 	Delete       string // conditionalDelete: "single", …; "" leaves it out
 	Writes       bool   // update-as-create, conditional create and update
 	Includes     []string
+	RevIncludes  []string
 	Params       []*spec.SearchParam
+	Operations   []Operation
+}
+
+// Search says what searches take: the parser itself.
+type Search interface {
+	// Offers are the parameters of a type; Includes what _include takes on it.
+	Offers(resourceType string) []*spec.SearchParam
+	Includes(resourceType string) []string
+	// RevIncludes are what _revinclude takes, by type.
+	RevIncludes() map[string][]string
 }
 
 // Options are what varies between servers.
@@ -44,19 +65,17 @@ type Options struct {
 	Multiple bool // a conditional delete may remove several
 	// AppendOnly are the types that are created and never changed.
 	AppendOnly []string
+	Search     Search
 }
 
 // Resources declares every type of R4 alike.
 func Resources(defs *spec.Definitions, o Options) []Resource {
 	var out []Resource
+	reverse := o.Search.RevIncludes()
 	for _, name := range defs.ResourceTypes() {
 		r := Resource{
-			Type: name, Interactions: []string{"read", "vread", "search-type", "create"}, Read: "full-support", Includes: []string{"*"},
-		}
-		for _, p := range defs.Params(name) {
-			if p.Expression != "" && p.Type != spec.Special {
-				r.Params = append(r.Params, p)
-			}
+			Type: name, Interactions: []string{"read", "vread", "search-type", "create"}, Read: "full-support",
+			Includes: o.Search.Includes(name), RevIncludes: reverse[name], Params: o.Search.Offers(name),
 		}
 		if !slices.Contains(o.AppendOnly, name) {
 			r.writable(o)
@@ -75,95 +94,4 @@ func (r *Resource) writable(o Options) {
 	if o.Multiple {
 		r.Delete = "multiple"
 	}
-}
-
-// JSON is the CapabilityStatement.
-func (s Statement) JSON() []byte {
-	w := writer{out: make([]byte, 0, 256<<10)}
-	w.raw(`{"resourceType":"CapabilityStatement","status":"active","date":"` + fhir.FormatInstant(s.Date))
-	w.raw(`","publisher":"Galen","kind":"instance","software":{"name":"Galen","version":`)
-	w.text(s.Version)
-	w.raw(`},"implementation":{"description":"Galen","url":`)
-	w.text(s.URL)
-	w.raw(`},"fhirVersion":"4.0.1"`)
-	w.list("format", s.Formats)
-	w.list("patchFormat", s.Patches)
-	w.raw(`,"rest":[{"mode":"server","security":{"cors":false,"description":"Bearer tokens; roles, SMART scopes and the patient compartment decide."},"resource":[`)
-	for i, r := range s.Resources {
-		if i > 0 {
-			w.raw(",")
-		}
-		w.resource(r)
-	}
-	w.raw(`]`)
-	w.codes("interaction", s.Interactions)
-	w.raw(`}]}`)
-	return w.out
-}
-
-// writer appends JSON.
-type writer struct{ out []byte }
-
-func (w *writer) raw(s string)  { w.out = append(w.out, s...) }
-func (w *writer) text(s string) { w.out = jsontree.AppendString(w.out, s) }
-
-// member writes a string member that is not the first, unless it is empty.
-func (w *writer) member(name, value string) {
-	if value != "" {
-		w.raw(`,"` + name + `":`)
-		w.text(value)
-	}
-}
-
-// list writes a member with strings, unless there are none.
-func (w *writer) list(name string, values []string) {
-	sep := `,"` + name + `":[`
-	for _, v := range values {
-		w.raw(sep)
-		w.text(v)
-		sep = ","
-	}
-	if len(values) > 0 {
-		w.raw("]")
-	}
-}
-
-// codes writes a member with objects that have a code.
-func (w *writer) codes(name string, codes []string) {
-	sep := `,"` + name + `":[{"code":`
-	for _, code := range codes {
-		w.raw(sep)
-		w.text(code)
-		w.raw("}")
-		sep = `,{"code":`
-	}
-	if len(codes) > 0 {
-		w.raw("]")
-	}
-}
-
-func (w *writer) resource(r Resource) {
-	w.raw(`{"type":`)
-	w.text(r.Type)
-	w.codes("interaction", r.Interactions)
-	w.raw(`,"versioning":"versioned","readHistory":true`) // old versions can be read (vread)
-	if r.Writes {
-		w.raw(`,"updateCreate":true,"conditionalCreate":true,"conditionalUpdate":true`)
-	}
-	w.member("conditionalRead", r.Read)
-	w.member("conditionalDelete", r.Delete)
-	w.list("searchInclude", r.Includes)
-	sep := `,"searchParam":[{"name":`
-	for _, p := range r.Params {
-		w.raw(sep)
-		w.text(p.Code)
-		w.member("definition", p.URL)
-		w.member("type", p.Type.String())
-		w.raw("}")
-		sep = `,{"name":`
-	}
-	if len(r.Params) > 0 {
-		w.raw("]")
-	}
-	w.raw("}")
 }

@@ -248,7 +248,7 @@ func (p *performance) get(ctx context.Context, e *entry.Entry) (answer, error) {
 	case parts[n-1] == "_history" && n <= 3:
 		a.resource, err = p.versions(ctx, e, parts)
 	case n == 1 && parts[0] == "metadata":
-		a.resource = p.Capabilities(p.caller.Base)
+		a.resource = p.Capabilities(p.caller.Base).JSON()
 	case n == 1:
 		a.resource, err = p.Search(ctx, p.caller, rest.SearchIn{Type: parts[0], Query: e.Query, Strict: p.strict})
 	case n == 2, n == 4 && parts[2] == "_history":
