@@ -64,7 +64,7 @@ func (s *Store) openCursor(text string, fingerprint []byte) (position []byte, to
 
 func (in HistoryInput) fingerprint() []byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "history %q %q %d %d", in.Type, in.ID, in.Since.UnixMilli(), in.Until.UnixMilli())
+	fmt.Fprintf(h, "history %q %q %d %d %t", in.Type, in.ID, in.Since.UnixMilli(), in.Until.UnixMilli(), in.Oldest)
 	return h.Sum(nil)
 }
 

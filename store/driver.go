@@ -77,15 +77,17 @@ type Page struct {
 }
 
 // HistorySelect asks for versions, newest first: by LastUpdated, then by the
-// creation of the resource, then by version, each descending.
+// creation of the resource, then by version, each descending; or the other way
+// round.
 type HistorySelect struct {
-	Type  string    // "" for all types
-	ID    string    // "" for all resources of the type
-	Since time.Time // only versions at or after it; zero for all
-	Until time.Time // only versions before it; zero for all
-	Limit int       // at least 1
-	After []byte    // Page.Next of the page before
-	Total bool      // count all versions between Since and Until
+	Type   string    // "" for all types
+	ID     string    // "" for all resources of the type
+	Since  time.Time // only versions at or after it; zero for all
+	Until  time.Time // only versions before it; zero for all
+	Oldest bool      // the oldest first
+	Limit  int       // at least 1
+	After  []byte    // Page.Next of the page before
+	Total  bool      // count all versions between Since and Until
 }
 
 // Caps declares what a driver cannot do. The storetest suite skips by it and

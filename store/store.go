@@ -124,15 +124,16 @@ func (s *Store) ReadMany(ctx context.Context, keys ...fhir.Key) ([]Record, error
 // HistoryInput asks for a page of versions
 // (https://hl7.org/fhir/R4/http.html#history).
 type HistoryInput struct {
-	Type  string    // "" for the whole system
-	ID    string    // "" for all resources of the type
-	Since time.Time // only versions at or after it; zero for all
-	Until time.Time // only versions before it; zero for all
-	Count int       // versions per page, at least 1
-	After string    // HistoryResult.Next of the page before
+	Type   string    // "" for the whole system
+	ID     string    // "" for all resources of the type
+	Since  time.Time // only versions at or after it; zero for all
+	Until  time.Time // only versions before it; zero for all
+	Oldest bool      // the oldest first, not the newest
+	Count  int       // versions per page, at least 1
+	After  string    // HistoryResult.Next of the page before
 }
 
-// HistoryResult is a page of versions, newest first.
+// HistoryResult is a page of versions.
 type HistoryResult struct {
 	Versions []Record
 	Total    int    // of all pages
@@ -148,7 +149,7 @@ func (s *Store) History(ctx context.Context, in HistoryInput) (HistoryResult, er
 		return HistoryResult{}, err
 	}
 	page, err := s.driver.History(ctx, HistorySelect{
-		Type: in.Type, ID: in.ID, Since: in.Since, Until: in.Until,
+		Type: in.Type, ID: in.ID, Since: in.Since, Until: in.Until, Oldest: in.Oldest,
 		Limit: max(in.Count, 1), After: after, Total: after == nil,
 	})
 	if err != nil {

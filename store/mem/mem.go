@@ -210,16 +210,19 @@ func (db *DB) History(_ context.Context, s store.HistorySelect) (store.Page, err
 		}
 	}
 	db.mu.RUnlock()
-	newest := func(a, b place) int {
+	order := func(a, b place) int {
+		if s.Oldest {
+			a, b = b, a
+		}
 		return cmp.Or(cmp.Compare(b.Time, a.Time), cmp.Compare(b.Created, a.Created), cmp.Compare(b.Version, a.Version))
 	}
-	slices.SortFunc(all, func(a, b version) int { return newest(a.place, b.place) })
+	slices.SortFunc(all, func(a, b version) int { return order(a.place, b.place) })
 	var page store.Page
 	if s.Total {
 		page.Total = len(all)
 	}
 	for i, v := range all {
-		if s.After != nil && newest(v.place, after) <= 0 {
+		if s.After != nil && order(v.place, after) <= 0 {
 			continue
 		}
 		if len(page.Records) == s.Limit {

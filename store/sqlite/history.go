@@ -10,13 +10,20 @@ import (
 	"galen/store/sqlite/index"
 )
 
-// The statements of history: current and superseded versions, newest first.
+// The statements of history: current and superseded versions, newest first or
+// oldest first.
 const (
-	historyColumns  = "id, version, updated, method, deleted, body, type, rid"
-	sqlCurrentOf    = "SELECT " + historyColumns + " FROM resource WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid) <= (?4, ?5) ORDER BY updated DESC, rid DESC"
-	sqlHistoryOf    = "SELECT " + historyColumns + " FROM history WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid, version) < (?4, ?5, ?6) ORDER BY updated DESC, rid DESC, version DESC"
-	sqlCurrentOne   = "SELECT " + historyColumns + " FROM resource WHERE key = ?1 AND updated >= ?2 AND updated < ?3"
-	sqlHistoryOne   = "SELECT " + historyColumns + " FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?1) AND updated >= ?2 AND updated < ?3 AND version < ?6 ORDER BY version DESC"
+	historyColumns = "id, version, updated, method, deleted, body, type, rid"
+
+	sqlCurrentOf  = "SELECT " + historyColumns + " FROM resource WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid) <= (?4, ?5) ORDER BY updated DESC, rid DESC"
+	sqlHistoryOf  = "SELECT " + historyColumns + " FROM history WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid, version) < (?4, ?5, ?6) ORDER BY updated DESC, rid DESC, version DESC"
+	sqlCurrentOne = "SELECT " + historyColumns + " FROM resource WHERE key = ?1 AND updated >= ?2 AND updated < ?3"
+	sqlHistoryOne = "SELECT " + historyColumns + " FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?1) AND updated >= ?2 AND updated < ?3 AND version < ?6 ORDER BY version DESC"
+
+	sqlOldestCurrentOf  = "SELECT " + historyColumns + " FROM resource WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid) >= (?4, ?5) ORDER BY updated, rid"
+	sqlOldestHistoryOf  = "SELECT " + historyColumns + " FROM history WHERE type = ?1 AND updated >= ?2 AND updated < ?3 AND (updated, rid, version) > (?4, ?5, ?6) ORDER BY updated, rid, version"
+	sqlOldestHistoryOne = "SELECT " + historyColumns + " FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?1) AND updated >= ?2 AND updated < ?3 AND version > ?6 ORDER BY version"
+
 	sqlCountCurrent = "SELECT count(*) FROM resource WHERE type = ? AND updated >= ? AND updated < ?"
 	sqlCountHistory = "SELECT count(*) FROM history WHERE type = ? AND updated >= ? AND updated < ?"
 	sqlCountOne     = "SELECT count(*) FROM history WHERE rid = (SELECT rid FROM resource WHERE key = ?) AND updated >= ? AND updated < ?"
@@ -39,6 +46,9 @@ func (p place) before(o place) bool {
 // History merges the current versions with the superseded ones, of each type.
 func (db *DB) History(ctx context.Context, s store.HistorySelect) (page store.Page, err error) {
 	after := place{math.MaxInt64, math.MaxInt64, math.MaxInt64}
+	if s.Oldest {
+		after = place{math.MinInt64, math.MinInt64, math.MinInt64}
+	}
 	if s.After != nil {
 		if json.Unmarshal(s.After, &after) != nil {
 			return store.Page{}, fhir.E("sqlite.History", fhir.Value, "cursor", "not a cursor of this history")
@@ -48,7 +58,7 @@ func (db *DB) History(ctx context.Context, s store.HistorySelect) (page store.Pa
 		if err := c.run(sqlPin); err != nil {
 			return err
 		}
-		h := historian{c: c, view: db.dict.View(), since: s.Since.UnixMilli(), until: math.MaxInt64}
+		h := historian{c: c, view: db.dict.View(), since: s.Since.UnixMilli(), until: math.MaxInt64, oldest: s.Oldest}
 		if !s.Until.IsZero() {
 			h.until = s.Until.UnixMilli()
 		}
@@ -67,6 +77,15 @@ type historian struct {
 	c            *conn
 	view         index.View
 	since, until int64 // ms; until is exclusive
+	oldest       bool
+}
+
+// ahead reports whether a comes before b in the answer.
+func (h historian) ahead(a, b place) bool {
+	if h.oldest {
+		return a.before(b)
+	}
+	return b.before(a)
 }
 
 // feed is one ordered stream of versions.
@@ -87,7 +106,11 @@ func (f *feed) next() bool {
 // (current, superseded) with the value of their first argument.
 func (h historian) scope(s store.HistorySelect) (current, superseded string, by []any) {
 	if s.ID != "" {
-		return sqlCurrentOne, sqlHistoryOne, []any{h.view.Exact(fhir.Key{Type: s.Type, ID: s.ID}.String())}
+		by = []any{h.view.Exact(fhir.Key{Type: s.Type, ID: s.ID}.String())}
+		if h.oldest {
+			return sqlCurrentOne, sqlOldestHistoryOne, by
+		}
+		return sqlCurrentOne, sqlHistoryOne, by
 	}
 	var types []string
 	if s.Type != "" {
@@ -95,6 +118,9 @@ func (h historian) scope(s store.HistorySelect) (current, superseded string, by 
 	}
 	for _, t := range h.view.KnownTypes(types) {
 		by = append(by, h.view.TypeID(t))
+	}
+	if h.oldest {
+		return sqlOldestCurrentOf, sqlOldestHistoryOf, by
 	}
 	return sqlCurrentOf, sqlHistoryOf, by
 }
@@ -132,7 +158,7 @@ func (h historian) page(page *store.Page, s store.HistorySelect, after place) (e
 		for _, sql := range []string{current, superseded} {
 			args := []any{arg, h.since, h.until, after.Updated, after.RID, after.Version}
 			switch sql {
-			case sqlCurrentOf:
+			case sqlCurrentOf, sqlOldestCurrentOf:
 				args = args[:5]
 			case sqlCurrentOne:
 				args = args[:3]
@@ -153,7 +179,7 @@ func (h historian) page(page *store.Page, s store.HistorySelect, after place) (e
 	return nil
 }
 
-// merge takes the newest version of all feeds until the page is full.
+// merge takes the first version of all feeds until the page is full.
 func (h historian) merge(page *store.Page, feeds []*feed, limit int, after place) {
 	live := make([]*feed, 0, len(feeds))
 	for _, f := range feeds {
@@ -163,14 +189,14 @@ func (h historian) merge(page *store.Page, feeds []*feed, limit int, after place
 	}
 	var last place
 	for len(live) > 0 {
-		newest := 0
+		first := 0
 		for i, f := range live {
-			if live[newest].place.before(f.place) {
-				newest = i
+			if h.ahead(f.place, live[first].place) {
+				first = i
 			}
 		}
-		f := live[newest]
-		if f.place.before(after) {
+		f := live[first]
+		if h.ahead(after, f.place) {
 			if len(page.Records) == limit {
 				page.Next, _ = json.Marshal(last) // integers cannot fail
 				return
@@ -179,7 +205,7 @@ func (h historian) merge(page *store.Page, feeds []*feed, limit int, after place
 			last = f.place
 		}
 		if !f.next() {
-			live = append(live[:newest], live[newest+1:]...)
+			live = append(live[:first], live[first+1:]...)
 		}
 	}
 }

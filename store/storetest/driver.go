@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -181,10 +182,14 @@ func testHistory(t *testing.T, h Harness) {
 	}
 	for _, c := range cases {
 		for limit := 1; limit <= 7; limit += 2 {
-			c.s.Limit, c.s.Total = limit, true
+			c.s.Limit, c.s.Total, c.s.Oldest = limit, true, false
 			got, total := historyPages(t, d, c.s)
 			same(t, fmt.Sprintf("%s, pages of %d", c.name, limit), got, c.want)
 			same(t, c.name+": Total", total, len(c.want))
+			c.s.Oldest = true
+			got, _ = historyPages(t, d, c.s)
+			slices.Reverse(got)
+			same(t, fmt.Sprintf("%s, oldest first, pages of %d", c.name, limit), got, c.want)
 		}
 	}
 }
