@@ -22,6 +22,7 @@ type Request struct {
 	HasAt    bool
 	Count    int // versions per page, if HasCount; 0 asks for the total only
 	HasCount bool
+	Oldest   bool // the oldest first, not the newest
 
 	given url.Values // what was understood, as it was written
 }
@@ -49,8 +50,8 @@ func Read(query url.Values) (Request, error) {
 				err = fhir.E(op, fhir.Value, name, "must be a whole number that is not negative")
 			}
 		case "_sort":
-			if text != "-_lastUpdated" {
-				err = fhir.E(op, fhir.NotSupported, name, "a history is sorted by -_lastUpdated, newest first")
+			if r.Oldest = text == "_lastUpdated"; !r.Oldest && text != "-_lastUpdated" {
+				err = fhir.E(op, fhir.NotSupported, name, "a history is sorted by -_lastUpdated or _lastUpdated")
 			}
 		case "_list":
 			err = fhir.E(op, fhir.NotSupported, name, "the history of a List's members is not offered")

@@ -30,7 +30,8 @@ func TestRead(t *testing.T) {
 		{"negative _count", "_count=-1", "-", fhir.Value},
 		{"_count that is no number", "_count=x", "-", fhir.Value},
 		{"two _since", "_since=2026&_since=2025", "-", fhir.Value},
-		{"oldest first", "_sort=_lastUpdated", "-", fhir.NotSupported},
+		{"oldest first", "_sort=_lastUpdated", "_sort=_lastUpdated", 0},
+		{"another order", "_sort=_id", "-", fhir.NotSupported},
 		{"_list", "_list=1", "-", fhir.NotSupported},
 	}
 	for _, c := range cases {

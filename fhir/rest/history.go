@@ -18,7 +18,7 @@ type HistoryIn struct {
 }
 
 // History returns a history Bundle (https://hl7.org/fhir/R4/http.html#history),
-// newest first. Of what a policy's filter hides, no version is shown: each is
+// newest first unless _sort says otherwise. Of what a policy's filter hides, no version is shown: each is
 // held against the filter as it was, a deletion as the version before it. The
 // total is left out where only a walk over all pages could tell it. Errors:
 // NotFound, Forbidden, Value and NotSupported for a bad parameter.
@@ -52,7 +52,7 @@ func (s *Service) history(ctx context.Context, a *act, in HistoryIn) ([]byte, er
 		return nil, err
 	}
 	r.Limit(s.Limits.Page, s.Limits.MaxPage)
-	ask := store.HistoryInput{Type: in.Type, ID: in.ID, Since: r.Since, Count: max(r.Count, 1), After: in.Query.Get(PageParam)}
+	ask := store.HistoryInput{Type: in.Type, ID: in.ID, Since: r.Since, Oldest: r.Oldest, Count: max(r.Count, 1), After: in.Query.Get(PageParam)}
 	shown := s.shown(ctx, a, in)
 	conditions := shown
 	if r.HasAt {
