@@ -15,6 +15,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/rest"
+	"galen/server/origin"
 )
 
 // request is what a handler gets to see of an HTTP request.
@@ -79,7 +80,7 @@ func (s *Server) newRequest(c *gin.Context) *request {
 	if !echoed(id) {
 		id = s.NewID()
 	}
-	base := baseURL(c.Request, s.BaseURL)
+	base := origin.Of(c.Request, s.BaseURL)
 	r := &request{
 		Caller: rest.Caller{RequestID: id, Address: c.RemoteIP(), Base: base + fhirPath},
 		method: c.Request.Method, path: c.Request.URL.Path, query: c.Request.URL.RawQuery,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"galen/fhir"
+	"galen/fhir/binary"
 	"galen/fhir/etag"
 	"galen/fhir/rest"
 	"galen/fhir/rest/bundle"
@@ -59,7 +60,7 @@ func versionHeader(h fhir.Header) http.Header {
 
 // resource is the FHIR JSON of a request's body.
 func (r *request) resource() ([]byte, error) {
-	if r.param("type") == binaryType {
+	if r.param("type") == binary.Type {
 		return r.binary()
 	}
 	_, err := contentFormat(r.header.Get("Content-Type"))

@@ -5,19 +5,18 @@ import (
 	"context"
 
 	"galen/fhir"
+	"galen/fhir/binary"
 	"galen/fhir/jsontree"
 	"galen/policies"
 	"galen/store"
 )
-
-const binaryType = "Binary"
 
 // inContext holds a Binary against its securityContext: who may not read that
 // resource may not read the Binary either
 // (https://hl7.org/fhir/R4/binary-definitions.html#Binary.securityContext). One
 // that is deleted or on another server limits nobody.
 func (s *Service) inContext(ctx context.Context, a *act, r store.Record) (bool, error) {
-	if r.Type != binaryType || !bytes.Contains(r.Body, []byte("securityContext")) {
+	if r.Type != binary.Type || !bytes.Contains(r.Body, []byte("securityContext")) {
 		return true, nil
 	}
 	doc, err := jsontree.Parse(r.Body, jsontree.Limits{})
@@ -25,7 +24,7 @@ func (s *Service) inContext(ctx context.Context, a *act, r store.Record) (bool, 
 		return false, &fhir.Error{Op: "rest.inContext", Kind: fhir.Internal, Err: err}
 	}
 	ref := fhir.ParseReference(doc.Root().Get("securityContext").Get("reference").Text())
-	if !ref.Local(a.caller.Base+"/") || ref.Key.Type == binaryType {
+	if !ref.Local(a.caller.Base+"/") || ref.Key.Type == binary.Type {
 		return true, nil
 	}
 	d := s.Policies.Decide(ctx, a.caller.Principal, policies.Request{Action: policies.Read, Type: ref.Key.Type, ID: ref.Key.ID})

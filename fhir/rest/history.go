@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"galen/fhir"
+	"galen/fhir/binary"
 	"galen/fhir/history"
 	"galen/policies"
 	"galen/policies/audit"
@@ -86,7 +87,7 @@ func (s *Service) history(ctx context.Context, a *act, in HistoryIn) ([]byte, er
 func (s *Service) shown(ctx context.Context, a *act, in HistoryIn) []history.Keep {
 	visible := s.visibility(ctx, a)
 	if in.Type != "" {
-		if a.decision.Filter == nil && in.Type != binaryType {
+		if a.decision.Filter == nil && in.Type != binary.Type {
 			return nil
 		}
 		return []history.Keep{func(v store.Record) (bool, error) { return s.permits(ctx, a, v) }}

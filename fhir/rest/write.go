@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"galen/fhir"
+	"galen/fhir/binary"
 	"galen/store"
 )
 
@@ -51,7 +52,7 @@ func (s *Service) commit(ctx context.Context, c Caller, acts []*act, changes []s
 }
 
 func (s *Service) mayWrite(ctx context.Context, a *act, c *store.Change) error {
-	if a.decision.Filter == nil && c.Key.Type != binaryType {
+	if a.decision.Filter == nil && c.Key.Type != binary.Type {
 		return nil
 	}
 	if c.Key.ID == "" {

@@ -1,14 +1,19 @@
-package server
+// Package origin tells under which URL a client reached a server that may stand
+// behind proxies: by Forwarded (RFC 7239) or X-Forwarded-*.
+//
+// What a header says is believed if it could be part of a URL. It goes into links
+// and nothing else: no decision rests on it.
+package origin
 
 import (
 	"net/http"
 	"strings"
 )
 
-// baseURL is the absolute URL under which the client reached this server, with
-// no slash at its end: what a proxy says in Forwarded (RFC 7239) or
-// X-Forwarded-*, else the configured one, else the Host header.
-func baseURL(r *http.Request, configured string) string {
+// Of is the absolute URL under which the client reached this server, with no
+// slash at its end: what a proxy says in Forwarded or X-Forwarded-*, else the
+// configured one, else the Host header.
+func Of(r *http.Request, configured string) string {
 	proto, host, prefix := forwarded(r.Header)
 	if host == "" && configured != "" {
 		return configured
