@@ -84,6 +84,8 @@ func TestBinarySecurityContext(t *testing.T) {
 		p.Do("GET", id, "").Want(want)
 		p.Do("GET", id+"/_history/1", "").Want(want)
 		p.Do("GET", id+"/_history", "").Want(want)
+		found := p.Do("GET", "Binary", "").Want(200).JSON()
+		same(t, "found by "+patient, found.Get("entry").Len(), map[int]int{200: 1}[want])
 	}
 	p := s.As("admin", func(c *auth.Claims) { c.Scope, c.Patient = "user/Binary.cruds patient/Patient.rs", "two" })
 	p.Do("PUT", id, "mine", "Content-Type", "text/plain").Want(404)

@@ -3,6 +3,8 @@ package rest
 import (
 	"bytes"
 	"context"
+	"errors"
+	"slices"
 
 	"galen/fhir"
 	"galen/fhir/binary"
@@ -38,4 +40,25 @@ func (s *Service) inContext(ctx context.Context, a *act, r store.Record) (bool, 
 	as := *a
 	as.decision = d
 	return s.permits(ctx, &as, there)
+}
+
+// reveal puts what a search found on record. A Binary whose security context the
+// caller may not read is taken out first: the page is one shorter, and the total
+// still counts it.
+func (s *Service) reveal(ctx context.Context, a *act, found *store.SearchResult) error {
+	for _, list := range []*[]store.Record{&found.Matches, &found.Included} {
+		var failed error
+		*list = slices.DeleteFunc(*list, func(r store.Record) bool {
+			shown, err := s.inContext(ctx, a, r)
+			failed = errors.Join(failed, err)
+			return !shown
+		})
+		if failed != nil {
+			return failed
+		}
+		for _, r := range *list {
+			a.touch(r)
+		}
+	}
+	return nil
 }

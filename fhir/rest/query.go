@@ -39,8 +39,8 @@ func (s *Service) Query(ctx context.Context, c Caller, in QueryIn) (store.Search
 		return store.SearchResult{}, s.end(ctx, a, fhir.E("rest.Query", fhir.Forbidden, "", "the policies do not permit this"))
 	}
 	result, err := s.storeOf(decisive).Search(ctx, store.SearchInput{Query: &q, Count: in.Count, After: in.After, Total: in.Total})
-	for _, r := range result.Matches {
-		a.touch(r)
+	if err == nil {
+		err = s.reveal(ctx, a, &result)
 	}
 	return result, s.end(ctx, a, err)
 }

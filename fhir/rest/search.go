@@ -71,8 +71,8 @@ func (s *Service) search(ctx context.Context, a *act, in SearchIn) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range slices.Concat(result.Matches, result.Included) {
-		a.touch(r)
+	if err := s.reveal(ctx, a, &result); err != nil {
+		return nil, err
 	}
 	return searchset(a.caller.Base, in.Type, req, result), nil
 }
