@@ -113,6 +113,7 @@ func TestConditionalUpdate(t *testing.T) {
 	put("identifier=2", identified("", "2", "C"), 412, "If-Match", `W/"1"`).Issue()
 	put("identifier=2", identified("", "2", "C"), 200, "If-Match", `W/"2"`)
 	put("identifier=none", identified("", "3", "C"), 412, "If-Match", `W/"1"`).Issue()
+	put("identifier=2", identified("", "2", "C"), 400, "If-None-Match", "*").Issue() // not passed over: it would update
 	c.Do("POST", "Patient", identified("", "2", "D")).Want(201)
 	put("identifier=2", identified("", "2", "E"), 412).Issue()
 	for _, bad := range []string{"", "colour=red", "identifier=", "_sort=family", "_format=json", "identifier:wrong=1", "identifier=2&colour=red"} {

@@ -96,6 +96,8 @@ func (s *Server) update(ctx context.Context, r *request) (response, error) {
 	}
 	var out rest.Outcome
 	switch {
+	case r.param("id") == "" && r.header.Get("If-None-Match") != "":
+		err = fhir.E("server.update", fhir.NotSupported, "If-None-Match", "a conditional update creates or updates; for creating only, POST with If-None-Exist")
 	case r.param("id") == "":
 		out, err = s.REST.UpdateWhere(ctx, r.Caller, r.param("type"), r.criteria(), body, r.header.Get("If-Match"))
 	case etag.Absent(r.header.Get("If-None-Match")):
