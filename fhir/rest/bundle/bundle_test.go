@@ -15,6 +15,7 @@ import (
 
 	"galen/fhir/jsontree"
 	"galen/fhir/rest"
+	"galen/policies"
 	"galen/server/auth"
 	"galen/server/servertest"
 	"galen/store/sqlite"
@@ -501,6 +502,37 @@ func TestBundlesUnderPolicies(t *testing.T) {
 	if got != "200 404 403" {
 		t.Error(got)
 	}
+}
+
+// To delete what is hidden is to delete nothing: the answer does not tell whether
+// it is there.
+func TestDeleteOfWhatIsHidden(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Policy: func(r policies.Revision) policies.Revision {
+		r.Policy += "\np, patient, *, Observation, delete, *, own-compartment, allow, test-delete\n"
+		return r
+	}})
+	admin := s.As("admin")
+	for _, id := range []string{"mine", "theirs"} {
+		admin.Do("PUT", "Patient/"+id, person(id, id)).Want(201)
+		admin.Do("PUT", "Observation/"+id, `{"id":"`+id+`",`+about("Patient/" + id)[1:]).Want(201)
+	}
+	mine := s.As("patient", func(c *auth.Claims) { c.Patient = "mine" })
+	for _, kind := range []string{"batch", "transaction"} {
+		root := mine.Do("POST", "", bundleOf(kind,
+			entryOf("DELETE", "Observation/theirs", ""), entryOf("DELETE", "Observation/nobodys", ""), entryOf("DELETE", "Observation?patient=theirs", ""))).Want(200).JSON()
+		if got := statuses(root); got != "204 204 204" {
+			t.Errorf("%s: %s", kind, got)
+		}
+		for e := range root.Get("entry").Items() {
+			if e.Get("response").Get("etag").Exists() {
+				t.Errorf("%s: %s", kind, e.Raw())
+			}
+		}
+	}
+	mine.Do("POST", "", bundleOf("transaction", entryOf("DELETE", "Observation/theirs", "", "ifMatch", `W/"1"`))).Want(412)
+	mine.Do("POST", "", bundleOf("transaction", entryOf("DELETE", "Observation/mine", ""))).Want(200)
+	admin.Do("GET", "Observation/theirs", "").Want(200)
+	admin.Do("GET", "Observation/mine", "").Want(410)
 }
 
 // 32 Bundles over the same resources at the same time: one conditional create

@@ -121,6 +121,9 @@ func (t *transaction) find(ctx context.Context, st *step, gone map[fhir.Key]int)
 // direct is a step without criteria.
 func (t *transaction) direct(ctx context.Context, st *step) error {
 	switch {
+	case st.hidden:
+		st.key, st.idle = fhir.Key{}, true
+		return conditional.Holds(store.Record{}, st.ifMatch)
 	case st.Method == http.MethodPost:
 		st.key.ID = st.newID
 	case st.Method == http.MethodPut && etag.Absent(st.IfNoneMatch):

@@ -44,6 +44,7 @@ type step struct {
 	where   *search.Query // the criteria of a conditional interaction, else nil
 	ifMatch int64         // the client's condition, as etag.Match reads it
 	newID   string        // what it gets if it is created
+	hidden  bool          // a DELETE of what the caller may not see, so as if it were not there
 
 	key    fhir.Key
 	more   []store.Change // what a conditional DELETE deletes beside key
@@ -235,8 +236,8 @@ func (t *transaction) try(ctx context.Context) error {
 	return nil
 }
 
-// overtaken tells a condition of the server's own that no longer held from one
-// of the client's.
+// overtaken tells what the server has to try again, such as a condition of its
+// own that no longer held, from what the client has to hear.
 func overtaken(err error, origin []*step) error {
 	var failed *store.ChangeError
 	if !errors.As(err, &failed) {
@@ -245,6 +246,10 @@ func overtaken(err error, origin []*step) error {
 	st := origin[failed.Index]
 	var conflict *store.ConflictError
 	if errors.As(err, &conflict) && conflict.Unless || st.own && fhir.KindOf(err) == fhir.Precondition {
+		return errAgain
+	}
+	if st.Method == http.MethodDelete && fhir.KindOf(err) == fhir.NotFound {
+		st.hidden = true
 		return errAgain
 	}
 	return st.Place(failed.Err)
