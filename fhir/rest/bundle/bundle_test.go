@@ -118,6 +118,7 @@ func TestTransactionRules(t *testing.T) {
 		"ifNoneExist without a match":  {[]string{entryOf("POST", "Patient", person("", "7"), "ifNoneExist", "identifier=s|7")}, 200, "201"},
 		"ifNoneExist with a match":     {[]string{entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "identifier=s|1")}, 200, "200"},
 		"ifNoneExist with a ?":         {[]string{entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "?identifier=s|1")}, 200, "200"},
+		"ifNoneExist with a type":      {[]string{entryOf("POST", "Patient", person("", "1"), "ifNoneExist", "Patient?identifier=s|1")}, 200, "200"},
 		"ifNoneExist with many":        {[]string{entryOf("POST", "Patient", person("", "2"), "ifNoneExist", "identifier=s|2")}, 412, "Bundle.entry[0].request.ifNoneExist"},
 		"ifNoneExist, unknown":         {[]string{entryOf("POST", "Patient", person("", "2"), "ifNoneExist", "foo=s|2")}, 400, "Bundle.entry[0].request.ifNoneExist"},
 		"ifNoneExist that selects all": {[]string{entryOf("POST", "Patient", person("", "2"), "ifNoneExist", "identifier=")}, 400, "Bundle.entry[0].request.ifNoneExist"},
@@ -501,6 +502,25 @@ func TestBundlesUnderPolicies(t *testing.T) {
 	got = statuses(patient.Do("POST", "", bundleOf("batch", entryOf("GET", "Patient/one", ""), entryOf("GET", "Patient/two", ""), entryOf("DELETE", "Patient/one", ""))).Want(200).JSON())
 	if got != "200 404 403" {
 		t.Error(got)
+	}
+}
+
+// All that is wrong is told at once.
+func TestAllFindings(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	answer := s.As("admin").Do("POST", "", bundleOf("transaction",
+		entryOf("POST", "Patient", `{"resourceType":"Patient","gender":"x","birthDate":"y"}`), entryOf("POST", "Patient", person("", "1")),
+		entryOf("POST", "Observation", about("Patient?identifier=s|9")), entryOf("POST", "Observation", about("urn:uuid:x")))).Want(400).JSON()
+	var got []string
+	for issue := range answer.Get("issue").Items() {
+		got = append(got, issue.Get("expression").Item(0).Text())
+	}
+	want := []string{
+		"Bundle.entry[0].resource.gender", "Bundle.entry[0].resource.birthDate",
+		"Bundle.entry[2].resource.subject.reference", "Bundle.entry[3].resource.subject.reference",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -149,9 +149,12 @@ func (t *transaction) add(ctx context.Context, e *entry.Entry) (err error) {
 	if e.Method == http.MethodPost {
 		criteria = e.IfNoneExist
 	}
+	if head, tail, ok := strings.Cut(criteria, "?"); ok && (head == "" || head == key.Type) {
+		criteria = tail // some clients write ifNoneExist as a whole URL
+	}
 	if criteria != "" {
 		st.act.Ask(criteria)
-		st.where, err = t.Criteria(ctx, st.act, key.Type, strings.TrimPrefix(criteria, "?"))
+		st.where, err = t.Criteria(ctx, st.act, key.Type, criteria)
 	}
 	return err
 }
@@ -204,13 +207,13 @@ func (t *transaction) try(ctx context.Context) error {
 	var acts []*rest.Act
 	var changes []store.Change
 	var origin []*step
+	if err := t.prepareAll(ctx, links); err != nil {
+		return err
+	}
 	for i := range t.steps {
 		st := &t.steps[i]
 		if st.idle {
 			continue
-		}
-		if err := t.prepare(ctx, st, links); err != nil {
-			return st.Place(err)
 		}
 		for _, change := range append([]store.Change{st.change}, st.more...) {
 			acts, changes, origin = append(acts, st.act), append(changes, change), append(origin, st)
@@ -253,6 +256,37 @@ func overtaken(err error, origin []*step) error {
 		return errAgain
 	}
 	return st.Place(failed.Err)
+}
+
+// maxIssues is how many findings are told at once.
+const maxIssues = 100
+
+// prepareAll makes the changes. The error tells what is wrong with all of them,
+// as far as it is the client's, so that a Bundle is not mended one entry at a
+// time; its Kind is that of the first.
+func (t *transaction) prepareAll(ctx context.Context, links linker) error {
+	var first error
+	var issues fhir.Issues
+	for i := range t.steps {
+		st := &t.steps[i]
+		if st.idle || len(issues) >= maxIssues {
+			continue
+		}
+		err := st.Place(t.prepare(ctx, st, links))
+		switch {
+		case err == nil:
+			continue
+		case fhir.KindOf(err).Status() >= http.StatusInternalServerError:
+			return err
+		case first == nil:
+			first = err
+		}
+		issues = append(issues, fhir.IssuesOf(err)...)
+	}
+	if first == nil {
+		return nil
+	}
+	return &fhir.Error{Op: "bundle.prepare", Kind: fhir.KindOf(first), At: issues[0].At, Err: issues}
 }
 
 // prepare makes the change of a step, its links resolved and the resource valid.
