@@ -276,6 +276,43 @@ func TestTransactionLinks(t *testing.T) {
 	}
 }
 
+// "Version-specific references should remain as version-specific references after
+// the references have been updated": to what an update makes too.
+func TestVersionedLinksToUpdates(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	admin := s.As("admin")
+	const base = "http://elsewhere.example/fhir/"
+	admin.Do("PUT", "Patient/changed", person("changed", "1")).Want(201)
+	admin.Do("PUT", "Patient/same", person("same", "2")).Want(201)
+	admin.Do("PUT", "Patient/back", person("back", "3")).Want(201)
+	admin.Do("DELETE", "Patient/back", "").Want(204)
+	for round, want := range []map[string]string{
+		{"changed": "2", "same": "1", "back": "3", "new": "1", "where": "1"},
+		{"changed": "2", "same": "1", "back": "3", "new": "1", "where": "1"},
+	} {
+		var entries []string
+		for _, id := range []string{"changed", "same", "back", "new"} {
+			identifier := "x"
+			if id == "same" {
+				identifier = "2"
+			}
+			entries = append(entries, entryOf("PUT", "Patient/"+id, person(id, identifier), "fullUrl", base+"Patient/their-"+id))
+		}
+		entries = append(entries, entryOf("PUT", "Patient?identifier=s|w", person("", "w"), "fullUrl", base+"Patient/their-where"))
+		for id := range want {
+			entries = append(entries, entryOf("PUT", "Observation/"+id, `{"id":"`+id+`",`+about("Patient/their-" + id + "/_history/9")[1:], "fullUrl", base+"Observation/"+id))
+		}
+		admin.Do("POST", "", bundleOf("transaction", entries...)).Want(200)
+		for id, version := range want {
+			got := admin.Do("GET", "Observation/"+id, "").Want(200).JSON().Get("subject").Get("reference").Text()
+			if !strings.HasSuffix(got, "/_history/"+version) || id != "where" && !strings.HasPrefix(got, "Patient/"+id) {
+				t.Errorf("round %d: %s refers to %s, want version %s", round, id, got, version)
+			}
+			admin.Do("GET", got, "").Want(200)
+		}
+	}
+}
+
 // What a patch puts in may refer to other entries; what was stored before stays.
 func TestPatchLinks(t *testing.T) {
 	s := servertest.Start(t, servertest.Options{})

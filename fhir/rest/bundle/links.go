@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -8,7 +9,10 @@ import (
 	"strings"
 
 	"galen/fhir"
+	"galen/fhir/etag"
+	"galen/fhir/jsontree"
 	"galen/fhir/rest/literal"
+	"galen/store"
 )
 
 // linker resolves the links between the entries of a transaction.
@@ -29,7 +33,7 @@ func (t *transaction) links() (linker, error) {
 		if _, twice := l.links[st.FullURL]; twice {
 			return l, fhir.E("bundle.links", fhir.Invalid, st.At("fullUrl"), "another entry has the same fullUrl")
 		}
-		target := literal.Target{To: st.key.String(), Canonical: st.sent.Root().Get("url").Text() == st.FullURL}
+		target := literal.Target{To: st.key.String(), Version: st.next, Canonical: st.sent.Root().Get("url").Text() == st.FullURL}
 		switch {
 		case st.idle:
 			target.Version = strconv.FormatInt(st.done.Version, 10)
@@ -39,6 +43,51 @@ func (t *transaction) links() (linker, error) {
 		l.links[st.FullURL] = target
 	}
 	return l, nil
+}
+
+// versions foretells which versions updates will make, if a link of the Bundle is
+// to a version, and makes sure at the commit that it is those.
+func (t *transaction) versions(ctx context.Context) error {
+	var updates []*step
+	var keys []fhir.Key
+	asked := false
+	for i := range t.steps {
+		st := &t.steps[i]
+		asked = asked || bytes.Contains(st.sent.Bytes(), []byte("/_history/"))
+		if st.next = ""; st.FullURL != "" && (st.Method == http.MethodPut || st.Method == http.MethodPatch) {
+			updates, keys = append(updates, st), append(keys, st.key)
+		}
+	}
+	if !asked {
+		return nil
+	}
+	records, err := t.Store.ReadMany(ctx, keys...)
+	if err != nil {
+		return err
+	}
+	for i, st := range updates {
+		rec := records[i]
+		live := rec.Exists() && !rec.Deleted
+		if st.change.IfMatch == etag.None {
+			st.own, st.change.IfMatch = true, store.Absent
+			if live {
+				st.change.IfMatch = rec.Version
+			}
+		}
+		next := rec.Version + 1
+		if live && same(st.sent, rec) {
+			next = rec.Version
+		}
+		st.next = strconv.FormatInt(next, 10)
+	}
+	return nil
+}
+
+// same reports whether an update changes nothing, so that it makes no version.
+func same(sent fhir.Resource, rec store.Record) bool {
+	a, errA := jsontree.Parse(sent.Stamp(rec.Header), jsontree.Limits{})
+	b, errB := jsontree.Parse(rec.Body, jsontree.Limits{})
+	return errA == nil && errB == nil && jsontree.Equal(a.Root(), b.Root())
 }
 
 // resolve gives the bytes of a step's resource with its links to other entries

@@ -47,6 +47,7 @@ type step struct {
 	hidden  bool          // a DELETE of what the caller may not see, so as if it were not there
 
 	key    fhir.Key
+	next   string         // the version it is going to make, if somebody refers to that
 	more   []store.Change // what a conditional DELETE deletes beside key
 	idle   bool           // there is nothing to write: ifNoneExist or a DELETE found so
 	own    bool           // change.IfMatch is what the server read: if it fails, read again
@@ -198,6 +199,9 @@ func (t *transaction) perform(ctx context.Context) error {
 // try makes one attempt.
 func (t *transaction) try(ctx context.Context) error {
 	if err := t.identify(ctx); err != nil {
+		return err
+	}
+	if err := t.versions(ctx); err != nil {
 		return err
 	}
 	links, err := t.links()
