@@ -135,6 +135,7 @@ type journal struct {
 	writes []written
 	sent   map[string]bool // transaction → acknowledged
 	odd    []string        // answers that should not be
+	acked  chan struct{}   // a transaction was acknowledged in this round
 }
 
 func (j *journal) note(f func()) {
@@ -148,10 +149,10 @@ func (j *journal) client(c *child, name string, random *rand.Rand) {
 	for n := 0; ; n++ {
 		request := fmt.Sprintf("%s-%d", name, n)
 		var err error
-		switch random.IntN(24) {
-		case 0:
+		switch kind := random.IntN(24); {
+		case kind == 0 || n == 0:
 			err = j.transaction(c, request)
-		case 1, 2, 3, 4, 5, 6, 7, 8:
+		case kind <= 8:
 			body := `{"resourceType":"Patient","identifier":[{"system":"crash","value":"` + request + `"}]}`
 			err = j.write(c, "POST", "/fhir/Patient", request, body)
 		default:
@@ -202,6 +203,10 @@ func (j *journal) transaction(c *child, request string) error {
 			return
 		}
 		j.sent[request] = true
+		select {
+		case j.acked <- struct{}{}:
+		default:
+		}
 		for e := range root.Get("entry").Items() {
 			location := e.Get("response").Get("location").Text()
 			ref := location[strings.Index(location, "/fhir/")+len("/fhir/"):]
@@ -302,14 +307,19 @@ func TestKilledServerLosesNothing(t *testing.T) {
 	for round := range rounds {
 		c := serveChild(t, dir)
 		before := len(j.writes)
+		j.acked = make(chan struct{}, 1)
 		var running sync.WaitGroup
 		for i := range clients {
 			name := fmt.Sprintf("c%d-r%d", i, round)
 			own := rand.New(rand.NewPCG(seed, uint64(round*clients+i+1)))
 			running.Go(func() { j.client(c, name, own) })
 		}
-		moment := time.NewTimer(100*time.Millisecond + time.Duration(random.IntN(500))*time.Millisecond)
-		<-moment.C
+		select {
+		case <-j.acked:
+		case <-time.After(20 * time.Second):
+			t.Error("no transaction was acknowledged")
+		}
+		<-time.After(time.Duration(random.IntN(500)) * time.Millisecond) // any moment
 		if err := c.end(t, syscall.SIGKILL); err == nil {
 			t.Error("a killed process ended well")
 		}
