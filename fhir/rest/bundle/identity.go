@@ -101,8 +101,11 @@ func (t *transaction) find(ctx context.Context, st *step, gone map[fhir.Key]int)
 		return t.direct(ctx, st)
 	}
 	limit := 1
-	if st.Method == http.MethodDelete && st.ifMatch == etag.None {
-		limit = max(t.Limits.Deletes, 1)
+	if st.Method == http.MethodDelete {
+		gone = nil // deletes see what was there before all of them
+		if st.ifMatch == etag.None {
+			limit = max(t.Limits.Deletes, 1)
+		}
 	}
 	keys, passed, err := t.stored(ctx, st.where, gone, limit+1)
 	switch {
