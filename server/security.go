@@ -6,10 +6,8 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"slices"
-	"sync"
 
 	"github.com/gin-gonic/gin"
-	"golang.org/x/time/rate"
 
 	"galen/fhir"
 )
@@ -40,7 +38,7 @@ const purposeHeader = "X-Purpose-Of-Use"
 func (s *Server) authenticate(ctx context.Context, c *gin.Context, r *request) error {
 	p, err := s.Auth.Verify(ctx, r.header.Get("Authorization"))
 	if err != nil {
-		if !s.limiter.allow("address " + r.Address) {
+		if !s.limiter.Allow("address " + r.Address) {
 			return throttled()
 		}
 		return s.REST.Refused(ctx, r.Caller)
@@ -49,7 +47,7 @@ func (s *Server) authenticate(ctx context.Context, c *gin.Context, r *request) e
 		return s.REST.Refused(ctx, r.Caller)
 	}
 	r.Principal = p
-	if !s.limiter.allow("client " + p.Client + " " + p.Subject) {
+	if !s.limiter.Allow("client " + p.Client + " " + p.Subject) {
 		return throttled()
 	}
 	if wanted := r.header.Get(purposeHeader); wanted != "" {
@@ -72,49 +70,4 @@ func thumbprint(state *tls.ConnectionState) string {
 
 func throttled() error {
 	return fhir.E("server.authenticate", fhir.Throttled, "", "too many requests; try again later")
-}
-
-// limiter holds each client to its rate.
-type limiter struct {
-	rate    rate.Limit
-	burst   int
-	mu      sync.Mutex
-	clients map[string]*rate.Limiter
-}
-
-// maxClients bounds the memory; when it is full, those at rest are forgotten.
-const maxClients = 50_000
-
-func newLimiter(perSecond float64, burst int) *limiter {
-	return &limiter{rate: rate.Limit(perSecond), burst: max(burst, 1), clients: map[string]*rate.Limiter{}}
-}
-
-func (l *limiter) allow(client string) bool {
-	if l.rate <= 0 {
-		return true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	one, ok := l.clients[client]
-	if !ok {
-		if len(l.clients) >= maxClients {
-			l.forget()
-		}
-		one = rate.NewLimiter(l.rate, l.burst)
-		l.clients[client] = one
-	}
-	return one.Allow()
-}
-
-// forget drops the clients that have their whole burst again: it changes
-// nothing for them. If none is at rest, all are dropped.
-func (l *limiter) forget() {
-	for name, one := range l.clients {
-		if one.Tokens() >= float64(l.burst) {
-			delete(l.clients, name)
-		}
-	}
-	if len(l.clients) >= maxClients {
-		clear(l.clients)
-	}
 }

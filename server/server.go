@@ -28,6 +28,7 @@ import (
 	"galen/policies"
 	"galen/policies/compliance"
 	"galen/policies/smart"
+	"galen/server/limit"
 )
 
 // Authenticator turns an Authorization header into who calls. The error is of
@@ -77,7 +78,7 @@ type Server struct {
 	zippers *zippers
 	codec   *xml.Codec
 	ops     *operation.Set
-	limiter *limiter
+	limiter *limit.Limiter
 	smart   smartCache
 
 	declared declared
@@ -89,7 +90,7 @@ func New(cfg Config) *Server {
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{
 		Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs),
-		ops: operation.New(cfg.REST, cfg.Knowledge), limiter: newLimiter(cfg.Rate, cfg.Burst),
+		ops: operation.New(cfg.REST, cfg.Knowledge), limiter: limit.New(cfg.Rate, cfg.Burst),
 	}
 	s.engine.HandleMethodNotAllowed = false
 	s.engine.RedirectTrailingSlash = false
