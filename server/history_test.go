@@ -124,7 +124,7 @@ func TestHistoryErrors(t *testing.T) {
 	for target, want := range map[string]int{
 		"Patient/never/_history": 404, "Nothing/_history": 404, "Nothing/1/_history": 404, "Patient/a_b/_history": 404,
 		"_history?_since=x": 400, "_history?_count=-1": 400, "_history?_at=2026-13": 400, "_history?_sort=family": 400,
-		"_history?_sort=_id": 400, "_history?_list=1": 400, "_history?_page=x": 400, "AuditEvent/_history": 405,
+		"_history?_sort=_id": 400, "_history?_list=1": 400, "_history?_page=x": 410, "AuditEvent/_history": 405,
 	} {
 		c.In(t).Do("GET", target, "").Want(want).Issue()
 	}
@@ -173,7 +173,7 @@ func TestHistoryCursorOfAnotherHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Do("GET", "Patient/b/_history?"+next.RawQuery, "").Want(400).Issue()
+	c.Do("GET", "Patient/b/_history?"+next.RawQuery, "").Want(410).Issue()
 	c.Do("GET", "Patient/a/_history?"+next.RawQuery, "").Want(200)
 }
 

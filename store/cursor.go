@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"galen/fhir"
@@ -16,7 +17,7 @@ import (
 
 const cursorKeySize = 32 // AES-256
 
-// A cursor is the driver's position and the total, sealed with AES-256-GCM
+// A cursor is the driver's position, the total and the way back, sealed with AES-256-GCM
 // because positions hold sort values, which can be patient data, and bound to
 // the query's fingerprint as additional data, because a position means nothing
 // in another query.
@@ -28,38 +29,118 @@ func newCursors(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-func (s *Store) sealCursor(position []byte, total int, fingerprint []byte) (string, error) {
-	if position == nil {
+// cursor is where a page starts, and where the pages before it did.
+type cursor struct {
+	position []byte   // of the driver; nil for the first page
+	total    int      // of the whole search
+	back     [][]byte // of pages before, oldest first, without the first one
+	deep     bool     // the oldest of them were dropped
+}
+
+// Bounds of cursor.back, so that links stay short.
+const (
+	maxBack      = 8
+	maxBackBytes = 400
+)
+
+// next is the cursor of the page after this one; nil position, no such page.
+func (c cursor) next(position []byte) cursor {
+	n := cursor{position: position, total: c.total, deep: c.deep}
+	if c.position != nil {
+		n.back = append(slices.Clone(c.back), c.position)
+	}
+	size := 0
+	for i := len(n.back) - 1; i >= 0; i-- {
+		if size += len(n.back[i]); size > maxBackBytes || len(n.back)-i > maxBack {
+			n.back, n.deep = n.back[i+1:], true
+			break
+		}
+	}
+	return n
+}
+
+// previous is the cursor of the page before; false if there is none, or none
+// known any more. A nil position is the first page.
+func (c cursor) previous() (cursor, bool) {
+	switch last := len(c.back) - 1; {
+	case c.position == nil || last < 0 && c.deep:
+		return cursor{}, false
+	case last < 0:
+		return cursor{total: c.total}, true
+	default:
+		return cursor{c.back[last], c.total, c.back[:last], c.deep}, true
+	}
+}
+
+func (c cursor) bytes() []byte {
+	b := binary.AppendVarint(nil, int64(c.total))
+	deep := byte(0)
+	if c.deep {
+		deep = 1
+	}
+	b = append(b, deep)
+	for _, position := range append(c.back[:len(c.back):len(c.back)], c.position) {
+		b = append(binary.AppendUvarint(b, uint64(len(position))), position...)
+	}
+	return b
+}
+
+// parseCursor undoes bytes.
+func parseCursor(b []byte) (c cursor, ok bool) {
+	total, size := binary.Varint(b)
+	if size <= 0 || size == len(b) {
+		return c, false
+	}
+	c.total, c.deep = int(total), b[size] != 0
+	for b = b[size+1:]; len(b) > 0; {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size) {
+			return c, false
+		}
+		c.back = append(c.back, b[size:size+int(n)])
+		b = b[size+int(n):]
+	}
+	if len(c.back) == 0 {
+		return c, false
+	}
+	last := len(c.back) - 1
+	c.position, c.back = c.back[last], c.back[:last]
+	return c, true
+}
+
+// seal makes the text of a cursor; "" for the first page.
+func (s *Store) seal(c cursor, fingerprint []byte) (string, error) {
+	if c.position == nil {
 		return "", nil
 	}
-	nonce := make([]byte, s.cursors.NonceSize(), s.cursors.NonceSize()+len(position)+32)
+	nonce := make([]byte, s.cursors.NonceSize(), s.cursors.NonceSize()+len(c.position)+maxBackBytes)
 	if _, err := io.ReadFull(s.opts.Random, nonce); err != nil {
 		return "", &fhir.Error{Op: "store.Search", Err: err}
 	}
-	plain := append(binary.AppendVarint(nil, int64(total)), position...)
-	return base64.RawURLEncoding.EncodeToString(s.cursors.Seal(nonce, nonce, plain, fingerprint)), nil
+	return base64.RawURLEncoding.EncodeToString(s.cursors.Seal(nonce, nonce, c.bytes(), fingerprint)), nil
 }
 
-// openCursor undoes sealCursor; "" is the first page.
-func (s *Store) openCursor(text string, fingerprint []byte) (position []byte, total int, err error) {
+// open undoes seal. A cursor of another query, or sealed with a key that is no
+// more, is gone for good: Kind Deleted, which is 410.
+func (s *Store) open(text string, fingerprint []byte) (cursor, error) {
 	if text == "" {
-		return nil, 0, nil
+		return cursor{}, nil
 	}
-	bad := fhir.E("store.Search", fhir.Value, "cursor", "the cursor is not of this search, or has expired")
+	gone := fhir.E("store.Search", fhir.Deleted, "cursor", "the page is not of this search, or has expired; start the search again")
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	n := s.cursors.NonceSize()
 	if err != nil || len(sealed) < n {
-		return nil, 0, bad
+		return cursor{}, gone
 	}
 	plain, err := s.cursors.Open(nil, sealed[:n], sealed[n:], fingerprint)
 	if err != nil {
-		return nil, 0, bad
+		return cursor{}, gone
 	}
-	t, size := binary.Varint(plain)
-	if size <= 0 || size == len(plain) {
-		return nil, 0, bad
+	c, ok := parseCursor(plain)
+	if !ok {
+		return cursor{}, gone
 	}
-	return plain[size:], int(t), nil
+	return c, nil
 }
 
 func (in HistoryInput) fingerprint() []byte {

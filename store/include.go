@@ -112,19 +112,18 @@ func (w *walk) read(ctx context.Context, typ string, keys []fhir.Key) error {
 // backward searches for what refers to the sources.
 func (w *walk) backward(ctx context.Context, sources []Record, again bool) error {
 	for _, i := range w.in.RevInclude {
-		where, ok := w.visible(i.Source)
-		if again && !i.Iterate || !ok {
+		if again && !i.Iterate {
 			continue
+		}
+		params, where, err := w.referring(i)
+		if err != nil {
+			return err
 		}
 		var targets []search.Test
 		for _, r := range sources {
 			if i.Target == "" || i.Target == r.Type {
 				targets = append(targets, search.ReferenceTest{Key: r.Key})
 			}
-		}
-		params, err := w.params(i)
-		if err != nil {
-			return err
 		}
 		if len(targets) == 0 || len(params) == 0 {
 			continue
@@ -133,19 +132,59 @@ func (w *walk) backward(ctx context.Context, sources []Record, again bool) error
 		for n, p := range params {
 			refers[n] = search.Where{Param: p, Any: targets}
 		}
-		if err := w.find(ctx, i.Source, search.All{refers, where}); err != nil {
+		if err := w.find(ctx, i.Source, search.And(refers, where)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// find includes what a condition finds, as far as there is room.
-func (w *walk) find(ctx context.Context, source string, where search.All) error {
-	if where[1] == nil {
-		where = where[:1]
+// referring are the parameters that a _revinclude follows, and what may be seen
+// of the types that have them; none if nothing may be.
+func (w *walk) referring(i search.Include) (params []string, where search.Expr, err error) {
+	if i.Source != "" {
+		where, ok := w.visible(i.Source)
+		switch {
+		case !ok:
+			return nil, nil, nil
+		case i.Param != "*":
+			return []string{i.Param}, where, nil
+		case w.store.opts.ReferenceParams != nil:
+			return w.store.opts.ReferenceParams(i.Source), where, nil
+		}
 	}
-	q := &search.Query{Types: []string{source}, Where: where}
+	if w.store.opts.ReferenceParams == nil || len(w.store.opts.Types) == 0 {
+		return nil, nil, fhir.E("store.Search", fhir.NotSupported, "_revinclude", "a wildcard is not supported here")
+	}
+	var ways search.Any
+	var free []string
+	known := map[string]bool{}
+	for _, t := range w.store.opts.Types {
+		where, ok := w.visible(t)
+		switch {
+		case !ok:
+			continue
+		case where == nil:
+			free = append(free, t)
+		default:
+			ways = append(ways, search.All{search.HasType{Types: []string{t}}, where})
+		}
+		for _, p := range w.store.opts.ReferenceParams(t) {
+			known[p] = true
+		}
+	}
+	if len(ways) > 0 || len(free) < len(w.store.opts.Types) {
+		where = append(ways, search.HasType{Types: free})
+	}
+	return slices.Sorted(maps.Keys(known)), where, nil
+}
+
+// find includes what a condition finds, as far as there is room.
+func (w *walk) find(ctx context.Context, source string, where search.Expr) error {
+	q := &search.Query{Where: where}
+	if source != "" {
+		q.Types = []string{source}
+	}
 	limit := w.store.opts.MaxIncludes + len(w.seen) // what was seen may come again
 	page, err := w.store.driver.Search(ctx, Select{Query: q, Limit: limit})
 	if err != nil {
@@ -158,17 +197,6 @@ func (w *walk) find(ctx context.Context, source string, where search.All) error 
 	w.truncated = w.truncated || page.Next != nil
 	w.add(fresh)
 	return nil
-}
-
-// params are the parameters that a _revinclude follows.
-func (w *walk) params(i search.Include) ([]string, error) {
-	if i.Param != "*" {
-		return []string{i.Param}, nil
-	}
-	if i.Source == "" || w.store.opts.ReferenceParams == nil {
-		return nil, fhir.E("store.Search", fhir.NotSupported, "_revinclude", "a wildcard needs a source type")
-	}
-	return w.store.opts.ReferenceParams(i.Source), nil
 }
 
 func (w *walk) visible(typ string) (search.Expr, bool) {

@@ -23,41 +23,50 @@ type SearchInput struct {
 
 // SearchResult is one page (https://hl7.org/fhir/R4/search.html#3.1.1.4.1).
 type SearchResult struct {
-	Matches   []Record
-	Included  []Record // each once, none that is a match of this page
-	Total     int      // of the whole search, the same on all pages; valid if HasTotal
-	HasTotal  bool
-	Next      string // the cursor of the next page, "" on the last
-	Truncated bool   // there was more to include than Options.MaxIncludes
+	Matches  []Record
+	Included []Record // each once, none that is a match of this page
+	Total    int      // of the whole search, the same on all pages; valid if HasTotal
+	HasTotal bool
+	Next     string // the cursor of the next page, "" on the last
+	Previous string // that of the page before, "" if that is the first; valid if HasPrevious
+	// HasPrevious is false on the first page, and where the way back was longer
+	// than a cursor holds.
+	HasPrevious bool
+	Truncated   bool // there was more to include than Options.MaxIncludes
 }
 
 // noTotal stands in a cursor for a search without total.
 const noTotal = -1
 
-// Search returns a page. An error is of Kind Value (a cursor that is not of
-// this query), NotSupported (a wildcard that cannot be resolved), TooCostly,
+// Search returns a page. An error is of Kind Deleted (a cursor that is not of
+// this query or of another time), NotSupported (a wildcard that cannot be resolved), TooCostly,
 // Timeout, Unavailable or Internal.
 func (s *Store) Search(ctx context.Context, in SearchInput) (SearchResult, error) {
 	print := fingerprint(in.Query)
-	after, total, err := s.openCursor(in.After, print)
+	at, err := s.open(in.After, print)
 	if err != nil {
 		return SearchResult{}, err
 	}
-	if after == nil {
-		if total, err = s.total(ctx, in); err != nil {
+	if at.position == nil {
+		if at.total, err = s.total(ctx, in); err != nil {
 			return SearchResult{}, err
 		}
 	}
-	result := SearchResult{Total: max(total, 0), HasTotal: total != noTotal}
+	result := SearchResult{Total: max(at.total, 0), HasTotal: at.total != noTotal}
 	if in.Count <= 0 {
 		return result, nil
 	}
-	page, err := s.driver.Search(ctx, Select{Query: in.Query, Limit: in.Count, After: after})
+	page, err := s.driver.Search(ctx, Select{Query: in.Query, Limit: in.Count, After: at.position})
 	if err != nil {
 		return SearchResult{}, err
 	}
 	result.Matches = page.Records
-	if result.Next, err = s.sealCursor(page.Next, total, print); err != nil {
+	if result.Next, err = s.seal(at.next(page.Next), print); err != nil {
+		return SearchResult{}, err
+	}
+	before, ok := at.previous()
+	result.HasPrevious = ok
+	if result.Previous, err = s.seal(before, print); err != nil {
 		return SearchResult{}, err
 	}
 	if len(in.Include)+len(in.RevInclude) > 0 {

@@ -42,8 +42,10 @@ type Options struct {
 	// ReferenceParams lists the reference parameters of a type, for a
 	// _revinclude with a wildcard; without it that is refused.
 	ReferenceParams func(resourceType string) []string
-	Limits          jsontree.Limits // of stored resources
-	MaxIncludes     int             // resources one page may include; 0 means 1000
+	// Types are all resource types, for _revinclude=*; without them it is refused.
+	Types       []string
+	Limits      jsontree.Limits // of stored resources
+	MaxIncludes int             // resources one page may include; 0 means 1000
 }
 
 // Store keeps resources by the rules of FHIR. It is safe for concurrent use.
@@ -141,30 +143,30 @@ type HistoryResult struct {
 }
 
 // History returns a page of versions, tombstones included. An instance that
-// never existed is NotFound; a cursor that is not of this request is Value.
+// never existed is NotFound; a cursor that is not of this request is Deleted.
 func (s *Store) History(ctx context.Context, in HistoryInput) (HistoryResult, error) {
 	print := in.fingerprint()
-	after, total, err := s.openCursor(in.After, print)
+	at, err := s.open(in.After, print)
 	if err != nil {
 		return HistoryResult{}, err
 	}
 	page, err := s.driver.History(ctx, HistorySelect{
 		Type: in.Type, ID: in.ID, Since: in.Since, Until: in.Until, Oldest: in.Oldest,
-		Limit: max(in.Count, 1), After: after, Total: after == nil,
+		Limit: max(in.Count, 1), After: at.position, Total: at.position == nil,
 	})
 	if err != nil {
 		return HistoryResult{}, err
 	}
-	if after == nil {
-		total = page.Total
+	if at.position == nil {
+		at.total = page.Total
 	}
-	if in.ID != "" && total == 0 {
+	if in.ID != "" && at.total == 0 {
 		if r, err := s.driver.Read(ctx, fhir.Key{Type: in.Type, ID: in.ID}); err != nil {
 			return HistoryResult{}, err
 		} else if !r[0].Exists() {
 			return HistoryResult{}, fhir.E("store.History", fhir.NotFound, in.Type, "no such resource")
 		}
 	}
-	next, err := s.sealCursor(page.Next, total, print)
-	return HistoryResult{page.Records, total, next}, err
+	next, err := s.seal(at.next(page.Next), print)
+	return HistoryResult{page.Records, at.total, next}, err
 }

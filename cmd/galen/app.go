@@ -224,6 +224,7 @@ func (a *app) newStore(t tables, driver store.Driver) (*store.Store, error) {
 	s, err := store.New(store.Options{
 		Driver: driver, Indexer: t.index, Now: time.Now, NewID: newResourceID, Random: rand.Reader,
 		ReferenceParams: func(resourceType string) []string { return referenceParams(t.defs, resourceType) },
+		Types:           t.defs.ResourceTypes(),
 	})
 	if err != nil {
 		return nil, errors.Join(err, driver.Close())

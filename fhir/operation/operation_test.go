@@ -152,7 +152,7 @@ func TestRefusals(t *testing.T) {
 		{"bad date that does not exist", "GET", "Patient/p1/$everything?start=2020-02-30", "", 400},
 		{"bad type", "GET", "Patient/p1/$everything?_type=Patent", "", 400},
 		{"foreign cursor", "GET", "Patient/p1/$everything?_page=xyz", "", 400},
-		{"foreign cursor of the right phase", "GET", "Patient/p1/$everything?_page=cxyz", "", 400},
+		{"foreign cursor of the right phase", "GET", "Patient/p1/$everything?_page=cxyz", "", 410},
 		{"a resource that is no Parameters", "POST", "Patient/p1/$everything", `{"resourceType":"Patient"}`, 400},
 		{"a parameter without a name", "POST", "Patient/p1/$everything", `{"resourceType":"Parameters","parameter":[{"valueCode":"x"}]}`, 400},
 		{"GET of what changes", "GET", "Patient/p1/$meta-add", "", 405},

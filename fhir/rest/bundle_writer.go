@@ -75,11 +75,6 @@ func (w *bundleWriter) resource(body []byte) {
 	w.out = append(append(w.out, `"resource":`...), body...)
 }
 
-func (w *bundleWriter) search(mode string) {
-	w.comma()
-	w.out = append(append(append(w.out, `"search":{"mode":"`...), mode...), `"}`...)
-}
-
 func (w *bundleWriter) request(method, url string) {
 	w.comma()
 	w.out = append(append(append(w.out, `"request":{"method":"`...), method...), `","url":`...)

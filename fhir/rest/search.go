@@ -1,15 +1,17 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
 	"strings"
 
 	"galen/fhir"
-	"galen/fhir/r4"
 	"galen/fhir/search"
 	"galen/fhir/search/parse"
+	"galen/fhir/searchset"
+	"galen/fhir/view"
 	"galen/policies"
 	"galen/policies/audit"
 	"galen/store"
@@ -20,21 +22,27 @@ const PageParam = "_page"
 
 // SearchIn is a search of one type, or of all if Type is "".
 type SearchIn struct {
-	Type   string
-	Query  string // raw, a form body joined to it
-	Strict bool   // Prefer: handling=strict
+	Type string
+	// Compartment limits it to what lies in the compartment of this resource
+	// (https://hl7.org/fhir/R4/compartmentdefinition.html); the zero Key to none.
+	Compartment fhir.Key
+	Query       string // raw, a form body joined to it
+	Strict      bool   // Prefer: handling=strict
 }
 
 // Search returns a searchset Bundle (https://hl7.org/fhir/R4/http.html#search).
 // What the caller may not see is neither matched, nor included, nor reached by
 // a chain, nor counted. Errors: those of the parser, Forbidden, NotFound for an
-// unknown type, Value for a cursor of another search.
+// unknown type or compartment, Deleted for a cursor of another search.
 func (s *Service) Search(ctx context.Context, c Caller, in SearchIn) ([]byte, error) {
 	kind := audit.Search
 	if in.Type == "" {
 		kind = audit.SearchSystem
 	} else if err := s.known(in.Type); err != nil {
 		return nil, err
+	}
+	if _, ok := s.Defs.Compartment(in.Compartment.Type); !ok && in.Compartment.Type != "" {
+		return nil, fhir.E("rest.Search", fhir.NotFound, "", "resources of this type have no compartment")
 	}
 	c.query = in.Query
 	a, err := s.begin(ctx, c, kind, policies.Search, fhir.Key{Type: in.Type})
@@ -58,14 +66,18 @@ func (s *Service) search(ctx context.Context, a *act, in SearchIn) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := view.Of(req).Check(); err != nil {
+		return nil, err
+	}
 	visible := s.visibility(ctx, a)
 	q := req.Query
-	q.Where = search.And(restrict(q.Where, visible), a.decision.Filter)
+	q.Where = search.And(restrict(q.Where, visible), s.compartment(in), a.decision.Filter)
 	if q.Where, err = s.acrossTypes(&q, a, visible); err != nil {
 		return nil, err
 	}
+	count := s.pageSize(req)
 	result, err := s.storeOf(in.Type).Search(ctx, store.SearchInput{
-		Query: &q, Count: s.pageSize(req), After: cursor, Include: req.Include, RevInclude: req.RevInclude,
+		Query: &q, Count: count, After: cursor, Include: req.Include, RevInclude: req.RevInclude,
 		Total: total(req), Visible: visible,
 	})
 	if err != nil {
@@ -74,7 +86,39 @@ func (s *Service) search(ctx context.Context, a *act, in SearchIn) ([]byte, erro
 	if err := s.reveal(ctx, a, &result); err != nil {
 		return nil, err
 	}
-	return searchset(a.caller.Base, in.Type, req, result), nil
+	return searchset.Write(s.Defs, searchset.Page{
+		Base: a.caller.Base, Path: in.path(), PageParam: PageParam, Cursor: cursor, Request: req, Result: result,
+	})
+}
+
+// path is where the search is below the base.
+func (in SearchIn) path() string {
+	if in.Compartment.ID == "" {
+		return in.Type
+	}
+	return in.Compartment.String() + "/" + cmp.Or(in.Type, "*")
+}
+
+// compartment is the condition of a compartment search, nil for another one: one
+// type's, or each type's own.
+func (s *Service) compartment(in SearchIn) search.Expr {
+	if in.Compartment.ID == "" {
+		return nil
+	}
+	if in.Type != "" {
+		if where, ok := search.Compartment(s.Defs, in.Compartment, in.Type); ok {
+			return where
+		}
+		return search.Any{} // nothing of the type is ever in it
+	}
+	ways := search.Any{}
+	c, _ := s.Defs.Compartment(in.Compartment.Type)
+	for _, t := range c.ResourceTypes() {
+		if where, ok := search.Compartment(s.Defs, in.Compartment, t); ok {
+			ways = append(ways, search.All{search.HasType{Types: []string{t}}, where})
+		}
+	}
+	return ways
 }
 
 // visibility tells, once for each type, which of its resources the caller sees.
@@ -170,12 +214,17 @@ func takePage(raw string) (query, cursor string) {
 	return strings.Join(parts, "&"), cursor
 }
 
+// pageSize is how many matches a page gets. A _count above the limit is brought
+// down to it, and self says so.
 func (s *Service) pageSize(req *search.Request) int {
+	if req.HasCount {
+		req.Count = min(req.Count, s.Limits.MaxPage)
+	}
 	switch {
 	case req.Summary == search.SummaryCount:
 		return 0
 	case req.HasCount:
-		return min(req.Count, s.Limits.MaxPage)
+		return req.Count
 	}
 	return s.Limits.Page
 }
@@ -186,57 +235,4 @@ func total(req *search.Request) search.Total {
 		return search.TotalAccurate
 	}
 	return req.Total
-}
-
-func searchset(base, resourceType string, req *search.Request, result store.SearchResult) []byte {
-	w := newBundle("searchset", base, sizeOf(result.Matches, result.Included))
-	if result.HasTotal {
-		w.total(result.Total)
-	}
-	self := strings.TrimSuffix(base+"/"+resourceType, "/")
-	if q := req.String(); q != "" {
-		self += "?" + q
-	}
-	next := ""
-	if result.Next != "" {
-		separator := "?"
-		if strings.Contains(self, "?") {
-			separator = "&"
-		}
-		next = self + separator + PageParam + "=" + url.QueryEscape(result.Next)
-	}
-	w.links(link{"self", self}, link{"next", next})
-	for _, r := range result.Matches {
-		w.found(r, "match")
-	}
-	for _, r := range result.Included {
-		w.found(r, "include")
-	}
-	if issues := warnings(req, result); len(issues) > 0 {
-		w.entry()
-		w.resource(r4.OperationOutcome(issues))
-		w.search("outcome")
-		w.close()
-	}
-	return w.bytes()
-}
-
-func (w *bundleWriter) found(r store.Record, mode string) {
-	w.entry()
-	w.fullURL(r.Key)
-	w.resource(r.Body)
-	w.search(mode)
-	w.close()
-}
-
-// warnings tell what was passed over or cut short.
-func warnings(req *search.Request, result store.SearchResult) fhir.Issues {
-	var issues fhir.Issues
-	for _, i := range req.Ignored {
-		issues = append(issues, fhir.Issue{Severity: fhir.Warning, Kind: fhir.NotSupported, At: i.Name, Diagnostics: i.Reason})
-	}
-	if result.Truncated {
-		issues = append(issues, fhir.Issue{Severity: fhir.Warning, Kind: fhir.TooCostly, Diagnostics: "more resources were to be included than a page may hold"})
-	}
-	return issues
 }

@@ -206,6 +206,7 @@ func (s *Server) store(o Options, driver store.Driver, indexer store.Indexer, de
 			}
 			return out
 		},
+		Types: defs.ResourceTypes(),
 	})
 	must(s.tb, made, err)
 	s.tb.Cleanup(func() {

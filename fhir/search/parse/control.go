@@ -23,7 +23,7 @@ var results = map[string]func(s *state, modifier, value string) error{
 	},
 	"_summary":       func(s *state, m, v string) error { return choose(s, &s.req.Summary, m, v) },
 	"_total":         func(s *state, m, v string) error { return choose(s, &s.req.Total, m, v) },
-	"_contained":     func(s *state, m, v string) error { return choose(s, &s.req.Contained, m, v) },
+	"_contained":     (*state).contained,
 	"_containedType": func(s *state, m, v string) error { return choose(s, &s.req.ContainedType, m, v) },
 }
 
@@ -47,6 +47,16 @@ func choose[T enum](s *state, to *T, modifier, value string) error {
 		codes = append(codes, v.String())
 	}
 	return s.fail(fhir.Value, "one of "+strings.Join(codes, ", ")+" is needed")
+}
+
+// contained reads _contained; resources inside others are not found on their own
+// (https://hl7.org/fhir/R4/search.html#contained).
+func (s *state) contained(modifier, value string) error {
+	err := choose(s, &s.req.Contained, modifier, value)
+	if err == nil && s.req.Contained != search.ContainedFalse {
+		return s.fail(fhir.NotSupported, "contained resources are not searched; only false is supported")
+	}
+	return err
 }
 
 // once refuses a modifier and a second occurrence.
@@ -119,7 +129,7 @@ func (s *state) sort(modifier, value string) error {
 func (s *state) sortable(typ, name string) error {
 	p, ok := s.defs.Param(typ, name)
 	if !ok {
-		return s.unknown(typ)
+		return s.fail(fhir.NotSupported, "no such search parameter to sort by on "+typ)
 	}
 	if p.Type == spec.Composite || p.Type == spec.Special || p.Expression == "" {
 		return s.fail(fhir.NotSupported, "this parameter has no order to sort by")

@@ -269,7 +269,7 @@ func TestResultParameters(t *testing.T) {
 		{"_summary", "Patient", "_summary=count", "_summary=count", search.Request{Summary: search.SummaryCount}},
 		{"_elements", "Patient", "_elements=name,%20birthDate,name", "_elements=name,birthDate", search.Request{Elements: []string{"name", "birthDate"}}},
 		{"_total", "Patient", "_total=accurate", "_total=accurate", search.Request{Total: search.TotalAccurate}},
-		{"_contained", "Patient", "_contained=both&_containedType=contained", "_contained=both&_containedType=contained", search.Request{Contained: search.ContainedBoth, ContainedType: search.ContainedTypeContained}},
+		{"_contained", "Patient", "_contained=false&_containedType=contained", "_contained=false&_containedType=contained", search.Request{Contained: search.ContainedFalse, ContainedType: search.ContainedTypeContained}},
 		{"_type", "", "_type=Patient,Observation,Patient", "_type=Patient,Observation", search.Request{Query: search.Query{Types: []string{"Patient", "Observation"}}}},
 		{"_format is the server's", "Patient", "_format=json&_pretty=true", "", search.Request{}},
 		{"values are encoded", "Patient", "name=a%26b%3D%23%20%2B%C3%BC&identifier=s|1", "name=a%26b%3D%23%20%2B%C3%BC&identifier=s%7C1", search.Request{
@@ -396,7 +396,6 @@ func TestUnknownParameter(t *testing.T) {
 		{"Patient", "general-practitioner.foo=1", "general-practitioner.foo", ""},
 		{"Patient", "_has:Provenance:foo:agent=1", "_has:Provenance:foo:agent", ""},
 		{"Patient", "_type=Patient", "_type", ""},
-		{"Patient", "_sort=foo", "_sort", ""},
 		{"", "name=x&_id=1", "name", "_id=1"},
 		{"", "_type=Patient,Observation&birthdate=2020", "birthdate", "_type=Patient,Observation"},
 	} {
