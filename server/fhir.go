@@ -209,28 +209,26 @@ func prefer(h http.Header, name string) string {
 }
 
 func (s *Server) searchType(ctx context.Context, r *request) (response, error) {
-	return s.search(ctx, r, r.param("type"))
+	return s.search(ctx, r, rest.SearchIn{Type: r.param("type")})
 }
 
 func (s *Server) searchSystem(ctx context.Context, r *request) (response, error) {
-	return s.search(ctx, r, "")
+	return s.search(ctx, r, rest.SearchIn{})
 }
 
 const formType = "application/x-www-form-urlencoded"
 
 // search merges the URL's query with a form body
 // (https://hl7.org/fhir/R4/http.html#search).
-func (s *Server) search(ctx context.Context, r *request, resourceType string) (response, error) {
-	query := r.query
+func (s *Server) search(ctx context.Context, r *request, in rest.SearchIn) (response, error) {
+	in.Query, in.Strict = r.query, prefer(r.header, "handling") == "strict"
 	if r.method == http.MethodPost {
 		if name, _ := mediaType(r.header.Get("Content-Type")); name != formType && len(r.body) > 0 {
 			return response{}, fhir.E("server.search", fhir.MediaUnknown, "Content-Type", "_search takes "+formType)
 		}
-		query = strings.Trim(query+"&"+string(r.body), "&")
+		in.Query = strings.Trim(in.Query+"&"+string(r.body), "&")
 	}
-	body, err := s.REST.Search(ctx, r.Caller, rest.SearchIn{
-		Type: resourceType, Query: query, Strict: prefer(r.header, "handling") == "strict",
-	})
+	body, err := s.REST.Search(ctx, r.Caller, in)
 	return response{body: body}, err
 }
 

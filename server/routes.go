@@ -46,7 +46,7 @@ type route struct {
 
 func (s *Server) routes() []route {
 	get, post, put, del, patch := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch
-	table := append(s.operationRoutes(), []route{
+	table := append(append(s.operationRoutes(), s.compartmentRoutes()...), []route{
 		{get, "/healthz", s.healthz, open, jsonRoute, false},
 		{get, "/readyz", s.readyz, open, jsonRoute, false},
 
@@ -54,6 +54,7 @@ func (s *Server) routes() []route {
 		{get, fhirPath + "/metadata", s.capabilities, open, fhirRoute, false},
 		{post, fhirPath, s.bundle, signedIn, fhirRoute, true},
 		{get, fhirPath, s.searchSystem, signedIn, fhirRoute, false},
+		{get, fhirPath + "/", s.searchSystem, signedIn, fhirRoute, false},
 		{post, fhirPath + "/_search", s.searchSystem, signedIn, fhirRoute, true},
 		{get, fhirPath + "/_history", s.history, signedIn, fhirRoute, false},
 		{get, fhirPath + "/:type", s.searchType, signedIn, fhirRoute, false},

@@ -361,6 +361,8 @@ func TestErrors(t *testing.T) {
 		{"bad total", "Patient", "_total=about", fhir.Value, "_total"},
 		{"bad type", "", "_type=Foo", fhir.Value, "_type"},
 		{"bad element", "Patient", "_elements=a%20b", fhir.Value, "_elements"},
+		{"sort by nothing", "Patient", "_sort=foo", fhir.NotSupported, "_sort"},
+		{"_contained", "Patient", "_contained=true", fhir.NotSupported, "_contained"},
 		{"sort by a composite", "Observation", "_sort=code-value-date", fhir.NotSupported, "_sort"},
 		{"include of no reference", "Observation", "_include=Observation:code", fhir.Value, "_include"},
 		{"include of no type", "Observation", "_include=Foo:code", fhir.Value, "_include"},
