@@ -100,6 +100,7 @@ type app struct {
 	catalog   *models.Catalog
 	knowledge operation.Knowledge
 	office    *compliance.Office
+	cursors   []byte // store.Options.CursorKey
 	closers   []func() error
 }
 
@@ -178,6 +179,9 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.cursors, err = cursorKey(o.data, rand.Reader); err != nil {
+		return nil, err
+	}
 	if err := a.openOffice(ctx, o, t); err != nil {
 		return nil, err
 	}
@@ -225,6 +229,7 @@ func (a *app) newStore(t tables, driver store.Driver) (*store.Store, error) {
 		Driver: driver, Indexer: t.index, Now: time.Now, NewID: newResourceID, Random: rand.Reader,
 		ReferenceParams: func(resourceType string) []string { return referenceParams(t.defs, resourceType) },
 		Types:           t.defs.ResourceTypes(),
+		CursorKey:       a.cursors,
 	})
 	if err != nil {
 		return nil, errors.Join(err, driver.Close())
