@@ -257,7 +257,7 @@ func alone(e search.Expr) bool {
 		return !slices.ContainsFunc(e, func(part search.Expr) bool { return !alone(part) })
 	case search.Not:
 		return alone(e.Of)
-	case search.Chain, search.Reverse:
+	case search.Chain, search.Reverse, search.Tree:
 		return false
 	}
 	return true

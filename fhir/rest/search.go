@@ -189,6 +189,14 @@ func restrict(e search.Expr, visible func(string) (search.Expr, bool)) search.Ex
 	case search.Reverse:
 		e.Of = of(e.Type, e.Of)
 		return e
+	case search.Tree:
+		// What hides a part of a hierarchy hides what is below: only the root counts.
+		switch filter, ok := visible(e.Root.Type); {
+		case !ok:
+			return search.Any{}
+		case filter != nil:
+			return search.Where{Param: e.Param, Any: []search.Test{search.ReferenceTest{Key: e.Root}}}
+		}
 	}
 	return e
 }

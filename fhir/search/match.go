@@ -70,6 +70,10 @@ func Match(e Expr, key fhir.Key, c Corpus) bool {
 			_, exists := c.Header(ref.Key)
 			return exists && Match(e.Of, ref.Key, c)
 		})
+	case Tree:
+		return slices.ContainsFunc(References(c.Entries(key), e.Param), func(to fhir.Key) bool {
+			return e.Reaches(to, func(k fhir.Key) []fhir.Key { return References(c.Entries(k), e.Up) })
+		})
 	case Reverse:
 		for other := range c.Keys(e.Type) {
 			if refers(c.Entries(other), e.Param, key) && Match(e.Of, other, c) {
@@ -128,6 +132,8 @@ func Passes(t Test, v Value) bool {
 	case NearTest:
 		v, ok := v.(Position)
 		return ok && t.passes(v)
+	case Other:
+		return t.passes(v)
 	case CompositeTest:
 		v, ok := v.(Composite)
 		return ok && t.passes(v)

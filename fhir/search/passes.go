@@ -7,6 +7,29 @@ import (
 	"galen/fhir"
 )
 
+func (t Other) passes(v Value) bool {
+	same := false
+	switch t.Of.(type) {
+	case TokenTest:
+		_, same = v.(Token)
+	case StringTest:
+		_, same = v.(String)
+	case DateTest:
+		_, same = v.(Date)
+	case NumberTest:
+		_, same = v.(Number)
+	case QuantityTest:
+		_, same = v.(Quantity)
+	case ReferenceTest:
+		_, same = v.(Reference)
+	case URITest:
+		_, same = v.(URI)
+	case CompositeTest:
+		_, same = v.(Composite)
+	}
+	return same && !Passes(t.Of, v)
+}
+
 // passes: https://hl7.org/fhir/R4/search.html#token.
 func (t TokenTest) passes(v Token) bool {
 	if !t.AnySystem && t.System != v.System {
@@ -27,6 +50,10 @@ func (t StringTest) passes(v String) bool {
 		return v.Exact == t.Text
 	case Contains:
 		return strings.Contains(v.Norm, t.Text)
+	case EndsWith:
+		return strings.HasSuffix(v.Norm, t.Text)
+	case Whole:
+		return v.Norm == t.Text
 	}
 	return strings.HasPrefix(v.Norm, t.Text)
 }

@@ -22,7 +22,7 @@ type Sort struct {
 }
 
 // Expr is a condition on a resource: one of All, Any, Not, Where, Present,
-// HasID, HasType, Updated, Chain or Reverse. The set is closed.
+// HasID, HasType, Updated, Chain, Reverse or Tree. The set is closed.
 type Expr interface{ expr() }
 
 // All holds if every part holds; an empty All always does.
@@ -84,7 +84,7 @@ func (Reverse) expr() {}
 
 // Test is a condition on one entry: one of TokenTest, TextTest, TypedTest,
 // StringTest, DateTest, NumberTest, QuantityTest, ReferenceTest, URITest,
-// NearTest or CompositeTest. The set is closed.
+// NearTest, CompositeTest or Other. The set is closed.
 type Test interface{ test() }
 
 // Op is how a value is compared, named as the prefixes of
@@ -133,6 +133,8 @@ const (
 	StartsWith StringMode = iota // Norm starts with it
 	Contains                     // Norm contains it
 	Exact                        // Exact equals it
+	EndsWith                     // Norm ends with it
+	Whole                        // Norm equals it
 )
 
 // StringTest passes String entries; Text is normalised unless Mode is Exact.
@@ -203,6 +205,11 @@ type NearTest struct {
 // CompositeTest passes Composite entries of which every part passes its test.
 type CompositeTest struct{ Parts []Test }
 
+// Other passes values of the kind that Of is for which Of does not pass (ne of
+// https://hl7.org/fhir/R4/search_filter.html).
+type Other struct{ Of Test }
+
+func (Other) test()         {}
 func (TokenTest) test()     {}
 func (TextTest) test()      {}
 func (TypedTest) test()     {}

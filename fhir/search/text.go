@@ -103,6 +103,32 @@ func collapse(s string) string {
 	return strings.Join(strings.Fields(s), " ")
 }
 
+// FullText is how much of a resource's text is indexed word by word.
+type FullText uint8
+
+// The amounts; each holds those before it.
+const (
+	NoFullText FullText = iota
+	Narratives          // _text: the words of Resource.text
+	AllText             // _content: the words of every string but URIs, ids and references
+)
+
+// The parameters that search such words
+// (https://hl7.org/fhir/R4/search.html#content). Their entries are one Text
+// each: of _text in the order of the narrative, of _content each word once.
+const (
+	TextParam    = "_text"
+	ContentParam = "_content"
+)
+
+// FullTextOf is what must be indexed for a parameter.
+func FullTextOf(param string) FullText {
+	if param == ContentParam {
+		return AllText
+	}
+	return Narratives
+}
+
 // caseBlind are the code systems known not to heed case; a system not named
 // here does (https://hl7.org/fhir/R4/search.html#token leaves what is unknown
 // to the server; an identifier that differs in case is another identifier).

@@ -152,6 +152,8 @@ func (f *finder) holds(e search.Expr, h *hit) bool {
 		return f.refers(e.Param, h, func(k fhir.Key) bool { return k.Type == e.Type && f.leads(k, e.Of) })
 	case search.Reverse:
 		return f.referredTo(e, h.record.Key)
+	case search.Tree:
+		return f.refers(e.Param, h, func(k fhir.Key) bool { return e.Reaches(k, f.ups(e.Up)) })
 	case plan.RefSet:
 		return f.refers(e.Param, h, func(k fhir.Key) bool { return e.Keys[k] })
 	case plan.KeySet:
@@ -220,8 +222,50 @@ func (f *finder) resolve(e search.Expr) search.Expr {
 			})
 		})
 		return f.limited(plan.KeySet{Keys: keys}, len(keys))
+	case search.Tree:
+		keys := f.tree(e)
+		return f.limited(plan.RefSet{Param: e.Param, Keys: keys}, len(keys))
 	}
 	return e
+}
+
+// ups reads where a parameter's references of a resource lead.
+func (f *finder) ups(param string) func(fhir.Key) []fhir.Key {
+	return func(k fhir.Key) (up []fhir.Key) {
+		f.fetch(sqlFetchKey, f.Exact(k.String()), func(h *hit) bool {
+			if h.record.Key == k {
+				up = search.References(h.entries, param)
+			}
+			return false
+		})
+		return up
+	}
+}
+
+// tree is the set of keys that a Tree lets references lead to: above its root by
+// reading upwards, below it by asking, level by level, for what is next below.
+func (f *finder) tree(e search.Tree) map[fhir.Key]bool {
+	keys := map[fhir.Key]bool{e.Root: true}
+	if e.Above {
+		for _, k := range search.Climb(e.Root, f.ups(e.Up)) {
+			keys[k] = true
+		}
+		return keys
+	}
+	for level := []fhir.Key{e.Root}; len(level) > 0 && len(keys) <= f.db.opts.MaxSetSize; {
+		tests := make([]search.Test, len(level))
+		for i, k := range level {
+			tests[i] = search.ReferenceTest{Key: k}
+		}
+		level = nil
+		f.each(e.Root.Type, search.Where{Param: e.Up, Any: tests}, "", func(h *hit) {
+			if !keys[h.record.Key] {
+				keys[h.record.Key] = true
+				level = append(level, h.record.Key)
+			}
+		})
+	}
+	return keys
 }
 
 func (f *finder) limited(e search.Expr, n int) search.Expr {

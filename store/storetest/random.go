@@ -135,7 +135,7 @@ func (g *generator) expr(typ string, depth int) search.Expr {
 	p := pick(g, model[typ])
 	names := append([]string{p.name}, p.aliases...)
 	if depth > 0 {
-		switch g.IntN(12) {
+		switch g.IntN(13) {
 		case 0, 1, 2:
 			return search.All{g.expr(typ, depth-1), g.expr(typ, depth-1)}
 		case 3:
@@ -146,6 +146,8 @@ func (g *generator) expr(typ string, depth int) search.Expr {
 			return g.chain(typ, depth-1)
 		case 6:
 			return g.reverse(typ, depth-1)
+		case 7:
+			return g.tree(typ)
 		}
 	}
 	switch g.IntN(14) {
@@ -176,6 +178,22 @@ func (g *generator) chain(typ string, depth int) search.Expr {
 	return search.Any{}
 }
 
+// tree asks for what refers into a hierarchy.
+func (g *generator) tree(typ string) search.Expr {
+	for _, i := range g.Perm(len(model[typ])) {
+		p := model[typ][i]
+		if p.kind != references {
+			continue
+		}
+		for up, target := range map[string]string{"partof": "Location", "part-of": "Encounter"} {
+			if slices.Contains(p.targets, target) {
+				return search.Tree{Param: p.name, Root: g.key(target), Up: up, Above: g.chance(40)}
+			}
+		}
+	}
+	return search.Any{}
+}
+
 func (g *generator) reverse(typ string, depth int) search.Expr {
 	for _, source := range modelTypes {
 		for _, p := range model[source] {
@@ -191,6 +209,13 @@ func (g *generator) op() search.Op { return search.Op(g.IntN(int(search.Ap) + 1)
 
 // test draws one that a parameter's values may pass.
 func (g *generator) test(p parameter) search.Test {
+	if g.chance(5) {
+		return search.Other{Of: g.plainTest(p)}
+	}
+	return g.plainTest(p)
+}
+
+func (g *generator) plainTest(p parameter) search.Test {
 	switch p.kind {
 	case tokens:
 		return g.tokenTest()
@@ -237,7 +262,7 @@ func (g *generator) textTest() search.Test {
 
 func (g *generator) stringTest() search.Test {
 	text := pick(g, words)
-	mode := search.StringMode(g.IntN(3))
+	mode := search.StringMode(g.IntN(int(search.Whole) + 1))
 	if mode == search.Exact {
 		return search.StringTest{Mode: mode, Text: text}
 	}

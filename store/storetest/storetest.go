@@ -3,6 +3,7 @@
 // over the driver, and 1,000 seeded random queries over random resources that
 // must give exactly what search.Find gives (through store/mem).
 //
+// The scripts of testdata/search are run too.
 // What a driver declares in Caps that it cannot do is skipped, and said so. A
 // driver's bug first becomes a case here.
 package storetest
@@ -55,6 +56,7 @@ func Run(t *testing.T, h Harness) {
 		{"parallel conditional creates", testParallelCreates},
 		{"parallel expects", testParallelExpects},
 		{"overlapping commits", testOverlappingCommits},
+		{"scripts", testScripts},
 		{"random queries", testRandom},
 	}
 	for _, c := range cases {

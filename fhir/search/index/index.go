@@ -33,6 +33,8 @@ const maxCombinations = 10_000
 type Options struct {
 	Base string         // base URL with its last slash; an absolute reference under it is a relative one
 	Zone *time.Location // of dates without an offset; nil is UTC
+	// FullText is what is put under _text and _content.
+	FullText search.FullText
 }
 
 // Indexer makes entries. It is immutable and safe for concurrent use.
@@ -53,7 +55,7 @@ func New(defs *spec.Definitions, engine *path.Engine, units *ucum.Table, opts Op
 	x := &Indexer{units: units, opts: opts, plans: make(map[string]*plan, 160)}
 	x.walks = &sync.Pool{New: func() any { return &walk{Indexer: x} }}
 	for _, name := range defs.ResourceTypes() {
-		p, err := compile(defs, engine, name)
+		p, err := compile(defs, engine, name, opts.FullText)
 		if err != nil {
 			return nil, &fhir.Error{Op: "index.New", Kind: fhir.Internal, At: name, Err: err}
 		}
@@ -80,6 +82,7 @@ func (x *Indexer) Index(r fhir.Resource) ([]search.Entry, error) {
 			return nil, err
 		}
 	}
+	w.texts(p.fullText)
 	if w.combinations > maxCombinations {
 		return nil, fhir.E(op, fhir.TooCostly, r.Type, "the components of a composite search parameter have too many combinations")
 	}

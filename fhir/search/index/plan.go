@@ -3,8 +3,10 @@ package index
 import (
 	"strings"
 
+	"galen/fhir"
 	"galen/fhir/jsontree"
 	"galen/fhir/path"
+	"galen/fhir/search"
 	"galen/fhir/spec"
 )
 
@@ -13,6 +15,13 @@ type plan struct {
 	codes    []string // of the parameters, sorted; numbers below mean their place
 	root     *node
 	computed []computed
+	fullText []fullText
+}
+
+// fullText is _text or _content.
+type fullText struct {
+	param int32
+	words func(fhir.Resource) string
 }
 
 // node is one element of the tree.
@@ -58,10 +67,15 @@ type compiler struct {
 }
 
 // compile makes the plan of a resource type.
-func compile(defs *spec.Definitions, engine *path.Engine, typ string) (*plan, error) {
+func compile(defs *spec.Definitions, engine *path.Engine, typ string, amount search.FullText) (*plan, error) {
 	c := compiler{defs, typ}
 	p := &plan{root: &node{typ: typ}}
 	for _, param := range defs.Params(typ) {
+		if words := fullTexts(param.Code); words != nil && amount >= search.FullTextOf(param.Code) {
+			p.fullText = append(p.fullText, fullText{int32(len(p.codes)), words})
+			p.codes = append(p.codes, param.Code)
+			continue
+		}
 		text := param.ExpressionFor(typ)
 		if param.Code == "_id" || param.Code == "_lastUpdated" || text == "" {
 			continue

@@ -49,15 +49,22 @@ func cutKey(key string) (name, modifier, rest string) {
 	return name, modifier, rest
 }
 
-// chain is the union over the types that a hop may lead to. A type that does
-// not know the rest, or to which the value means nothing, contributes nothing;
-// if all are so, that is the error
-// (https://hl7.org/fhir/R4/search.html#chaining).
+// chain reads the rest of a chain on each type that a hop may lead to.
 func (s *state) chain(name string, targets []string, rest, value string, depth int) (search.Expr, error) {
-	var union search.Any
+	return s.union(name, targets, func(target string) (search.Expr, error) {
+		return s.expr(target, rest, value, depth+1)
+	})
+}
+
+// union is the union over the types that a hop may lead to. A type that does not
+// know the rest, or to which the value means nothing, contributes nothing; if
+// all are so, that is the error
+// (https://hl7.org/fhir/R4/search.html#chaining).
+func (s *state) union(name string, targets []string, of func(target string) (search.Expr, error)) (search.Expr, error) {
+	var ways search.Any
 	var worst error
 	for _, target := range targets {
-		e, err := s.expr(target, rest, value, depth+1)
+		e, err := of(target)
 		if fhir.KindOf(err) == fhir.TooCostly && err != nil {
 			return nil, err
 		}
@@ -67,15 +74,15 @@ func (s *state) chain(name string, targets []string, rest, value string, depth i
 			}
 			continue
 		}
-		union = append(union, search.Chain{Param: name, Type: target, Of: e})
+		ways = append(ways, search.Chain{Param: name, Type: target, Of: e})
 	}
-	switch len(union) {
+	switch len(ways) {
 	case 0:
 		return nil, worst
 	case 1:
-		return union[0], nil
+		return ways[0], nil
 	}
-	return union, nil
+	return ways, nil
 }
 
 // reverse reads what follows "_has:", "Observation:patient:code"

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"slices"
+	"strings"
 
 	"galen/fhir"
 	"galen/fhir/search"
@@ -10,6 +11,9 @@ import (
 
 // leaf reads one parameter without a chain on one resource type.
 func (s *state) leaf(typ, name, modifier, value string) (search.Expr, error) {
+	if s.compare != "" {
+		return s.compared(typ, name, modifier, value)
+	}
 	switch name {
 	case "_id":
 		return s.id(modifier, value)
@@ -17,8 +21,12 @@ func (s *state) leaf(typ, name, modifier, value string) (search.Expr, error) {
 		return s.updated(modifier, value)
 	case "_list":
 		return s.list(modifier, value)
-	case "_text", "_content", "_filter", "_query", "near":
-		return nil, s.fail(fhir.NotSupported, name+" is not supported")
+	case "_filter":
+		return s.filters(typ, modifier, value)
+	case search.TextParam, search.ContentParam:
+		return s.fullText(name, modifier, value)
+	case "_query":
+		return nil, s.fail(fhir.NotSupported, "there are no named queries here")
 	}
 	param, ok := s.defs.Param(typ, name)
 	if !ok {
@@ -30,6 +38,12 @@ func (s *state) leaf(typ, name, modifier, value string) (search.Expr, error) {
 			return search.Not{Of: search.Present{Param: name}}, err
 		}
 		return search.Present{Param: name}, err
+	}
+	switch {
+	case param.Type == spec.Token && slices.Contains(terminologic, modifier):
+		return s.coded(name, modifier, value)
+	case param.Type == spec.Reference && (modifier == "above" || modifier == "below"):
+		return s.hierarchy(param, typ, modifier, value)
 	}
 	read, err := s.reader(param, typ, modifier)
 	if err != nil {
@@ -117,8 +131,11 @@ func (s *state) list(modifier, value string) (search.Expr, error) {
 		return nil, s.badModifier()
 	}
 	ids, err := each(s, value, func(piece string) (string, error) {
+		if strings.HasPrefix(piece, "$") {
+			return "", s.fail(fhir.NotSupported, "functional lists are not kept here; the id of a List is needed")
+		}
 		if !fhir.ValidID(piece) {
-			return "", s.fail(fhir.NotSupported, "only the id of a List is supported")
+			return "", s.fail(fhir.Value, "the id of a List is needed")
 		}
 		return piece, nil
 	})
@@ -138,9 +155,6 @@ var terminologic = []string{"in", "not-in", "above", "below"}
 func (s *state) reader(p *spec.SearchParam, typ, modifier string) (func(string) (search.Test, error), error) {
 	switch p.Type {
 	case spec.Token:
-		if slices.Contains(terminologic, modifier) {
-			return nil, s.fail(fhir.NotSupported, "the modifier needs terminology, which is not supported")
-		}
 		switch modifier {
 		case "not":
 			return s.token, nil
@@ -198,6 +212,10 @@ func (s *state) plain(p *spec.SearchParam, typ string) (func(string) (search.Tes
 		return s.quantity, nil
 	case spec.Composite:
 		return s.composite(p, typ)
+	case spec.Special:
+		if p.Code == "near" {
+			return s.near, nil
+		}
 	}
 	return nil, s.fail(fhir.NotSupported, "parameters of this type are not supported")
 }

@@ -7,8 +7,7 @@
 // have may be, and is then listed. Nothing a client sends makes it panic or run
 // long. Errors name the parameter, never its value.
 //
-// It knows no terminology: :in, :not-in and the token modifiers :above and
-// :below are refused, as are _filter, _text, _content, _query and near.
+// Named queries (_query) and functional lists are refused.
 package parse
 
 import (
@@ -21,6 +20,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/search"
+	"galen/fhir/search/filter"
 	"galen/fhir/spec"
 	"galen/fhir/ucum"
 )
@@ -34,6 +34,9 @@ type Options struct {
 	MaxTests int      // alternatives in all, chains multiplied out; 0 is 5,000
 	MaxChain int      // hops of a chain or _has; 0 is 10
 	Own      []string // parameters that the caller reads itself; nil is _format and _pretty
+
+	Terminology Terminology     // nil refuses the modifiers that need one
+	FullText    search.FullText // what the Indexer puts under _text and _content
 }
 
 // Parser reads search URLs. It is immutable and safe for concurrent use.
@@ -113,9 +116,10 @@ type state struct {
 	handling Handling
 	criteria bool
 	req      *search.Request
-	name     string   // the parameter being read, for errors
-	tests    int      // read so far
-	seen     []string // result parameters that may come once only
+	name     string    // the parameter being read, for errors
+	compare  filter.Op // of the comparison of a _filter being read, "" outside
+	tests    int       // read so far
+	seen     []string  // result parameters that may come once only
 }
 
 type pair struct{ name, value string }
@@ -210,7 +214,10 @@ func (s *state) parameter(p pair) (search.Expr, error) {
 	if slices.Contains(s.opts.Own, p.name) {
 		return nil, nil
 	}
-	value := joined(p.value)
+	value := p.value
+	if p.name != "_filter" { // which has no alternatives
+		value = joined(p.value)
+	}
 	if value == "" {
 		if s.criteria {
 			return nil, s.fail(fhir.Value, "a condition needs a value")

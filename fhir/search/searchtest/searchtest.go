@@ -11,6 +11,8 @@
 //	Patient?name=bob => none
 //	Patient?name:x=y => error invalid   # a fhir.Kind
 //	?_tag=x          => Patient/id Observation/id
+//
+// Their terminology is hearts.
 package searchtest
 
 import (
@@ -96,12 +98,43 @@ func Tools(tb testing.TB) (*parse.Parser, *index.Indexer) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	indexer, err := index.New(defs, path.New(defs, units), units, index.Options{Base: Base})
+	indexer, err := index.New(defs, path.New(defs, units), units, index.Options{Base: Base, FullText: search.AllText})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	clock := func() time.Time { return now }
-	return parse.New(defs, units, parse.Options{Base: Base, Now: clock}), indexer
+	return parse.New(defs, units, parse.Options{Base: Base, Now: clock, Terminology: hearts{}, FullText: search.AllText}), indexer
+}
+
+// hearts is the terminology of the scripts: one value set, of one hierarchy.
+type hearts struct{}
+
+var _ parse.Terminology = hearts{}
+
+// Codes lists the value set http://x.org/hearts, also known as ValueSet/hearts.
+func (hearts) Codes(valueSet string, _ int) ([]parse.Coding, error) {
+	if valueSet != "http://x.org/hearts" && valueSet != "ValueSet/hearts" {
+		return nil, fhir.E("searchtest", fhir.NotFound, "", "no such value set")
+	}
+	return []parse.Coding{{System: "http://x.org/cs", Code: "heart"}, {System: "http://x.org/cs", Code: "valve"}}, nil
+}
+
+// Hierarchy knows of organ > heart > valve in http://x.org/cs.
+func (hearts) Hierarchy(c parse.Coding, above bool) ([]parse.Coding, error) {
+	line := []string{"organ", "heart", "valve"}
+	i := slices.Index(line, c.Code)
+	if i < 0 || c.System != "http://x.org/cs" {
+		return nil, fhir.E("searchtest", fhir.NotFound, "", "no such code")
+	}
+	line = line[i:]
+	if above {
+		line = []string{"organ", "heart", "valve"}[:i+1]
+	}
+	var codes []parse.Coding
+	for _, code := range line {
+		codes = append(codes, parse.Coding{System: c.System, Code: code})
+	}
+	return codes, nil
 }
 
 // document makes the n-th resource of a script.

@@ -108,7 +108,7 @@ func (d *Dict) DecodeRows(typ string, blob []byte) ([]Row, error) {
 func (d *Dict) records(typ string, entries []search.Entry) (records []record, payloads []string) {
 	private := map[string]bool{} // parameters whose texts name people: displays of references
 	for _, e := range entries {
-		if _, ok := e.Value.(search.Reference); ok {
+		if _, ok := e.Value.(search.Reference); ok || e.Param == search.TextParam || e.Param == search.ContentParam {
 			private[e.Param] = true
 		}
 	}

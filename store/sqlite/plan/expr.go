@@ -60,12 +60,14 @@ func AddParams(want map[string]bool, e search.Expr) {
 	case search.Reverse:
 		want[e.Param] = true
 		AddParams(want, e.Of)
+	case search.Tree:
+		want[e.Param], want[e.Up] = true, true
 	case RefSet:
 		want[e.Param] = true
 	}
 }
 
-// Chained reports whether there is a Chain or Reverse in an expression.
+// Chained reports whether there is a Chain, Reverse or Tree in an expression.
 func Chained(e search.Expr) bool {
 	switch e := e.(type) {
 	case search.All:
@@ -74,7 +76,7 @@ func Chained(e search.Expr) bool {
 		return slices.ContainsFunc(e, Chained)
 	case search.Not:
 		return Chained(e.Of)
-	case search.Chain, search.Reverse:
+	case search.Chain, search.Reverse, search.Tree:
 		return true
 	}
 	return false

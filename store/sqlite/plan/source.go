@@ -236,11 +236,11 @@ func (p Planner) text(l *Leaf, param string, t search.TextTest) {
 }
 
 func (p Planner) string(l *Leaf, param string, t search.StringTest) bool {
-	if t.Mode == search.Contains {
+	if t.Mode == search.Contains || t.Mode == search.EndsWith {
 		return false
 	}
 	for _, s := range p.ofKind(param, index.KindString) {
-		if t.Mode == search.Exact {
+		if t.Mode == search.Exact || t.Mode == search.Whole {
 			l.add(sqlValue, s.ID, index.TextCell(index.Cut(search.Normalize(t.Text), index.MaxString)))
 			l.Exact = false
 			continue
