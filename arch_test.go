@@ -78,7 +78,7 @@ var wrapped = map[string][]string{
 	"github.com/ncruces/go-sqlite3":        {"galen/store/sqlite"},
 	"github.com/cockroachdb/apd":           {"galen/fhir/decimal"},
 	"github.com/lestrrat-go/jwx":           {"galen/server/auth", "galen/server/auth/hookjwt"},
-	"github.com/prometheus/client_golang":  {"galen/server"},
+	"github.com/prometheus/client_golang":  {"galen/server/figures"},
 	"google.golang.org/grpc":               {"galen/server/rpc", "galen/models/oip/inference"},
 	"github.com/urfave/cli":                {"galen/cmd/galen"},
 	"github.com/schollz/progressbar":       {"galen/cmd/galen"},

@@ -15,6 +15,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/rest"
+	"galen/server/figures"
 	"galen/server/origin"
 )
 
@@ -30,6 +31,8 @@ type request struct {
 	body   []byte    // a resource is JSON here, whatever the client sent
 	stream io.Reader // the body, of a route that reads by itself
 	base   string    // absolute URL of the server, no slash at the end
+	// reached is the same as the client wrote it, whatever is configured.
+	reached string
 	// refused is why no format can be served that the client takes; wanted is
 	// JSON then.
 	refused error
@@ -51,6 +54,7 @@ func (s *Server) adapt(rt route) gin.HandlerFunc {
 		r.inference = rt.kind == inferenceRoute || rt.kind == uploadRoute
 		c.Writer.Header().Set("X-Request-Id", r.RequestID)
 		secure(c, rt)
+		s.cors(c.Writer.Header(), r)
 		ctx, cancel := context.WithTimeout(c.Request.Context(), s.timeout(rt))
 		defer cancel()
 		out, err := s.call(ctx, c, rt, r)
@@ -84,7 +88,7 @@ func (s *Server) newRequest(c *gin.Context) *request {
 	r := &request{
 		Caller: rest.Caller{RequestID: id, Address: c.RemoteIP(), Base: base + fhirPath},
 		method: c.Request.Method, path: c.Request.URL.Path, query: c.Request.URL.RawQuery,
-		header: c.Request.Header, params: c.Params, base: base,
+		header: c.Request.Header, params: c.Params, base: base, reached: origin.Of(c.Request, ""),
 	}
 	if strings.HasPrefix(r.path, fhirPath) {
 		query := c.Request.URL.Query()
@@ -117,8 +121,8 @@ func (s *Server) call(ctx context.Context, c *gin.Context, rt route, r *request)
 			out, err = response{}, fhir.E("server.call", fhir.Internal, "", "panic")
 		}
 	}()
-	if rt.access == signedIn {
-		if err := s.authenticate(ctx, c, r); err != nil {
+	if rt.access != open {
+		if err := s.identify(ctx, c, rt, r); err != nil {
 			return response{}, err
 		}
 	}
@@ -182,7 +186,7 @@ func known(method string) string {
 // hold patient data.
 func (s *Server) finish(ctx context.Context, c *gin.Context, rt route, r *request, err error, took time.Duration) {
 	status := c.Writer.Status()
-	s.metrics.observe(known(r.method), rt.path, status, took)
+	s.metrics.Observe(figures.Request{Method: known(r.method), Route: rt.path, Status: status, Took: took})
 	level := slog.LevelDebug
 	attrs := []slog.Attr{
 		slog.String("request_id", r.RequestID), slog.String("method", r.method), slog.String("route", rt.path),

@@ -20,7 +20,8 @@ const (
 type access uint8
 
 const (
-	signedIn access = iota
+	signedIn   access = iota
+	hookClient        // like signedIn, and the JWTs of CDS clients count as well
 	open
 )
 
@@ -45,6 +46,10 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
+	discovery := open
+	if s.HooksPrivate {
+		discovery = hookClient
+	}
 	get, post, put, del, patch := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch
 	table := append(append(s.operationRoutes(), s.compartmentRoutes()...), []route{
 		{get, "/healthz", s.healthz, open, jsonRoute, false},
@@ -71,8 +76,12 @@ func (s *Server) routes() []route {
 		{get, fhirPath + "/:type/:id/_history", s.history, signedIn, fhirRoute, false},
 		{get, fhirPath + "/:type/:id/_history/:version", s.read, signedIn, fhirRoute, false},
 
-		{get, hooksPath, s.discover, open, jsonRoute, false},
-		{post, hooksPath + "/:service", s.callHook, signedIn, jsonRoute, true},
+		{get, hooksPath, s.discover, discovery, jsonRoute, false},
+		{post, hooksPath + "/:service", s.callHook, hookClient, jsonRoute, true},
+		{post, hooksPath + "/:service/feedback", s.takeFeedback, hookClient, jsonRoute, true},
+		{http.MethodOptions, hooksPath, s.preflight, open, jsonRoute, false},
+		{http.MethodOptions, hooksPath + "/:service", s.preflight, open, jsonRoute, false},
+		{http.MethodOptions, hooksPath + "/:service/feedback", s.preflight, open, jsonRoute, false},
 	}...)
 	for _, method := range []string{post, put, patch, del} { // metadata is no type
 		table = append(table, route{method, fhirPath + "/metadata", wrongMethod("GET, HEAD"), open, fhirRoute, false})
@@ -89,7 +98,7 @@ func (s *Server) route() {
 			s.engine.Handle(http.MethodHead, rt.path, s.adapt(rt))
 		}
 	}
-	s.engine.GET("/metrics", gin.WrapH(s.metrics.scrape))
+	s.engine.GET("/metrics", gin.WrapH(s.metrics))
 	s.engine.NoRoute(s.adapt(route{path: "unknown", access: open, kind: jsonRoute, handle: s.noRoute}))
 }
 

@@ -21,7 +21,7 @@ func secure(c *gin.Context, rt route) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	if rt.access == signedIn {
+	if rt.access != open {
 		h.Set("Cache-Control", "no-store")
 	}
 	if c.Request.TLS != nil {

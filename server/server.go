@@ -28,6 +28,8 @@ import (
 	"galen/policies"
 	"galen/policies/compliance"
 	"galen/policies/smart"
+	"galen/server/auth/hookjwt"
+	"galen/server/figures"
 	"galen/server/limit"
 )
 
@@ -45,6 +47,11 @@ type Config struct {
 	Log   *slog.Logger
 	// Models serves /v2; nil leaves it out.
 	Models *serving.Service
+	// HookClients verifies the tokens of registered CDS clients and knows their
+	// web origins; nil for none.
+	HookClients *hookjwt.Verifier
+	// HooksPrivate asks for a token for discovery as well.
+	HooksPrivate bool
 
 	// BaseURL is the absolute URL of the server without /fhir and without a
 	// slash at its end; "" takes it from each request.
@@ -74,7 +81,7 @@ type Config struct {
 type Server struct {
 	Config
 	engine  *gin.Engine
-	metrics *metrics
+	metrics *figures.Figures
 	zippers *zippers
 	codec   *xml.Codec
 	ops     *operation.Set
@@ -89,8 +96,11 @@ type Server struct {
 func New(cfg Config) *Server {
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{
-		Config: cfg, engine: gin.New(), metrics: newMetrics(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs),
+		Config: cfg, engine: gin.New(), metrics: figures.New(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs),
 		ops: operation.New(cfg.REST, cfg.Knowledge), limiter: limit.New(cfg.Rate, cfg.Burst),
+	}
+	if s.Hooks != nil {
+		s.metrics.AddHooks(s.Hooks)
 	}
 	s.engine.HandleMethodNotAllowed = false
 	s.engine.RedirectTrailingSlash = false

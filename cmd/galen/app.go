@@ -36,6 +36,7 @@ import (
 	"galen/policies/audit"
 	"galen/policies/audit/balp"
 	"galen/policies/compliance"
+	"galen/server/auth/hookjwt"
 	"galen/store"
 	"galen/store/sqlite"
 )
@@ -57,6 +58,7 @@ type options struct {
 	deletes  int    // resources that one conditional delete may remove
 	copy     string // file of checkpoints elsewhere; "" for none
 	zone     string // of business hours, "Europe/Berlin"; "" is UTC
+	hooks    hookOptions
 }
 
 func commonFlags() []cli.Flag {
@@ -87,6 +89,7 @@ func optionsOf(c *cli.Command) options {
 		c.Int64("max-entries"), c.String("packages"),
 		codeServer{c.String("terminology-server"), c.String("terminology-token-file")},
 		c.Bool("referential-integrity"), c.Int("conditional-deletes"), c.String("checkpoint-copy"), c.String("zone"),
+		hookOptionsOf(c),
 	}
 }
 
@@ -96,6 +99,7 @@ type app struct {
 
 	rest      *rest.Service
 	hooks     *hooks.Dispatcher
+	clients   *hookjwt.Verifier // of CDS Hooks
 	store     *store.Store
 	catalog   *models.Catalog
 	knowledge operation.Knowledge
@@ -270,15 +274,9 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
 		return err
 	}
-	var err error
-	a.hooks, err = hooks.New(hooks.Config{
-		Services: hooks.Services(a.catalog.List()), Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID),
-		Policies: engine, Audit: log, Ledger: ledger, Local: localEvidence{store: a.store, parser: t.parser, engine: engine}, Now: time.Now, NewID: newID,
+	return a.openDispatcher(o, t, hooks.Config{
+		Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Policies: engine, Audit: log, Ledger: ledger,
 	})
-	if err == nil {
-		a.closers = append(a.closers, a.hooks.Close)
-	}
-	return err
 }
 
 // newLog writes JSON lines; fhir errors hold no patient data.

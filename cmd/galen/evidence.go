@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"galen/fhir"
@@ -64,6 +65,9 @@ func (l localEvidence) read(ctx context.Context, key fhir.Key) ([]prefetch.Item,
 	return items(nil, result.Matches...)
 }
 
+// readBatch is how many resources are read at once.
+const readBatch = 200
+
 // maxEvidence is how many resources one query may bring.
 const maxEvidence = 2000
 
@@ -100,9 +104,13 @@ func (l localEvidence) Holds(ctx context.Context, resources []fhir.Resource) ([]
 		keys[i] = r.Key
 	}
 	out := make([]bool, len(resources))
-	current, err := l.store.ReadMany(ctx, keys...)
-	if err != nil {
-		return nil, err
+	var current []store.Record
+	for batch := range slices.Chunk(keys, readBatch) {
+		records, err := l.store.ReadMany(ctx, batch...)
+		if err != nil {
+			return nil, err
+		}
+		current = append(current, records...)
 	}
 	for i, r := range resources {
 		rec := current[i]
@@ -110,6 +118,7 @@ func (l localEvidence) Holds(ctx context.Context, resources []fhir.Resource) ([]
 			continue
 		}
 		if rec.Version != r.Version {
+			var err error
 			if rec, err = l.store.ReadVersion(ctx, r.Key, r.Version); err != nil {
 				continue // deleted at that version: it is not held
 			}

@@ -19,13 +19,13 @@ import (
 
 // galen is a whole server in process on its own data directory.
 type galen struct {
-	*testing.T
+	testing.TB
 	url    string
 	issuer *auth.Issuer
 	logs   *bytes.Buffer
 }
 
-func start(t *testing.T, dir string) (*galen, func()) {
+func start(t testing.TB, dir string, change ...func(*options)) (*galen, func()) {
 	t.Helper()
 	issuer, err := auth.OpenIssuer(dir, time.Now)
 	if err != nil {
@@ -35,13 +35,17 @@ func start(t *testing.T, dir string) (*galen, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := open(t.Context(), options{data: dir, store: "sqlite", baseURL: "http://galen.test"})
+	o := options{data: dir, store: "sqlite", baseURL: "http://galen.test"}
+	for _, c := range change {
+		c(&o)
+	}
+	a, err := open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	logs := &bytes.Buffer{}
 	s := server.New(server.Config{
-		REST: a.rest, Hooks: a.hooks, Models: a.serving, Compliance: a.office, Auth: verifier, Log: newLog(logs, -4),
+		REST: a.rest, Hooks: a.hooks, HookClients: a.clients, Models: a.serving, Compliance: a.office, Auth: verifier, Log: newLog(logs, -4),
 		MaxBody: 8 << 20, Timeout: 30 * time.Second, NewID: newID, Version: "test",
 	})
 	if err := a.demo(t.Context(), io.Discard, issuer, "http://galen.test"); err != nil {

@@ -28,7 +28,7 @@ func serveCommand() *cli.Command {
 		&cli.DurationFlag{Name: "drain", Value: 20 * time.Second, Usage: "time that running requests get at the end"},
 		&cli.Int64Flag{Name: "max-body", Value: 64 << 20, Usage: "longest request body in bytes"},
 		text("log-level", "info", "debug, info, warn or error"),
-	}, slices.Concat(securityFlags(), grpcFlags(), commonFlags())...)
+	}, slices.Concat(securityFlags(), grpcFlags(), commonFlags(), hookFlags())...)
 	for _, f := range flags {
 		configurable(f, file)
 	}
@@ -91,7 +91,7 @@ func serve(ctx context.Context, c *cli.Command) error {
 	}
 	a.logBackends(ctx, log)
 	s := server.New(server.Config{
-		Models: a.serving, REST: a.rest, Hooks: a.hooks, Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
+		Models: a.serving, REST: a.rest, Hooks: a.hooks, HookClients: a.clients, HooksPrivate: c.Bool("hooks-private"), Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
 		Knowledge: a.knowledge, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
 		Compliance: a.office, Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
 	})
