@@ -29,6 +29,7 @@ type leftReason string
 const (
 	leftTime  leftReason = "budget" // the budget was over first
 	leftBusy  leftReason = "busy"
+	leftGone  leftReason = "stopped" // it is not served any more
 	leftError leftReason = "error"
 	leftData  leftReason = "data" // what it needs could not be had
 )
@@ -40,6 +41,8 @@ func (l leftReason) String() string {
 		return "not ready in time"
 	case leftBusy:
 		return "too many requests at the moment"
+	case leftGone:
+		return "the model is not served at the moment"
 	case leftData:
 		return "its data could not be had"
 	}
@@ -120,8 +123,10 @@ func (d *Dispatcher) why(ctx context.Context, info *models.Info, err error) left
 	switch fhir.KindOf(err) {
 	case fhir.Timeout:
 		return leftTime
-	case fhir.Throttled, fhir.Unavailable:
+	case fhir.Throttled:
 		return leftBusy
+	case fhir.Unavailable:
+		return leftGone
 	}
 	if err == nil {
 		return ""

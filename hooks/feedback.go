@@ -42,7 +42,7 @@ func (d *Dispatcher) Feedback(ctx context.Context, c Caller, id string, body []b
 // readFeedback checks the feedback and finds the cards it is about.
 func (d *Dispatcher) readFeedback(ctx context.Context, in *invocation, body []byte) ([]feedback.Entry, error) {
 	const op = "hooks.Feedback"
-	if !d.ids[in.id] || d.Book == nil {
+	if !d.serves(in.id) || d.Book == nil {
 		return nil, fhir.E(op, fhir.NotFound, "", "there is no such service")
 	}
 	list, err := feedback.Parse(body)

@@ -115,7 +115,7 @@ func newHarnessOn(t testing.TB, driver store.Driver, change ...func(*hooks.Confi
 		t.Fatal(err)
 	}
 	cfg := hooks.Config{
-		Services: hooks.Services(two(zoo.List())), Catalog: zoo, Engine: cds.New(feature.New(units), uuid.NewString),
+		Services: hooks.Services(two(hooks.Champions(zoo))), Catalog: zoo, Engine: cds.New(feature.New(units), uuid.NewString),
 		Policies: must(policies.New(policies.Shipped(), h.defs))(t), Audit: h.audit, Ledger: ledger, Book: feedback.NewBook(h.store),
 		Local: h, Paths: paths, Now: clock, NewID: uuid.NewString,
 	}

@@ -14,7 +14,9 @@ package hooks
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"galen/cds"
@@ -104,14 +106,11 @@ func (l Limits) withDefaults() Limits {
 // use; Close it when done.
 type Dispatcher struct {
 	Config
-	discovery []byte
-	services  []Service
-	byKey     map[key]*Service
-	ids       map[string]bool
-	gate      *pace.Gate
-	quiet     *pace.Quiet
-	tally     *tally
-	running   sync.WaitGroup // models that outlive their call
+	table   atomic.Pointer[table] // what is served now
+	gate    *pace.Gate
+	quiet   *pace.Quiet
+	tally   *tally
+	running sync.WaitGroup // models that outlive their call
 }
 
 // New returns a Dispatcher. The error is of Kind Invalid for a service whose
@@ -122,22 +121,41 @@ func New(cfg Config) (*Dispatcher, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	d := &Dispatcher{
-		Config: cfg, byKey: map[key]*Service{}, ids: map[string]bool{}, services: append([]Service(nil), cfg.Services...),
-		gate: pace.NewGate(cfg.Limits.Parallel, int64(cfg.Limits.Queue), cfg.Limits.Budget/2), quiet: pace.NewQuiet(cfg.Limits.Quiet), tally: newTally(),
+		Config: cfg,
+		gate:   pace.NewGate(cfg.Limits.Parallel, int64(cfg.Limits.Queue), cfg.Limits.Budget/2), quiet: pace.NewQuiet(cfg.Limits.Quiet), tally: newTally(),
 	}
-	for i := range d.services {
-		s := &d.services[i]
-		if err := s.prepare(cfg.Paths); err != nil {
-			return nil, err
-		}
-		if d.byKey[key{s.ID, s.Hook}] != nil {
-			return nil, fhir.E("hooks.New", fhir.Invalid, s.ID, "two services have the same id under one hook")
-		}
-		d.byKey[key{s.ID, s.Hook}], d.ids[s.ID] = s, true
-	}
-	d.discovery = discovery(d.services)
-	return d, nil
+	return d, d.Serve(cfg.Services)
 }
+
+// table is the services of one moment; it never changes.
+type table struct {
+	discovery []byte
+	byKey     map[key]*Service
+	ids       map[string]bool
+}
+
+// Serve replaces the services from now on; calls that run keep those they began
+// with. On an error, as of New, the services stay as they were.
+func (d *Dispatcher) Serve(services []Service) error {
+	services = slices.Clone(services)
+	t := &table{byKey: map[key]*Service{}, ids: map[string]bool{}}
+	for i := range services {
+		s := &services[i]
+		if err := s.prepare(d.Paths); err != nil {
+			return err
+		}
+		if t.byKey[key{s.ID, s.Hook}] != nil {
+			return fhir.E("hooks.Serve", fhir.Invalid, s.ID, "two services have the same id under one hook")
+		}
+		t.byKey[key{s.ID, s.Hook}], t.ids[s.ID] = s, true
+	}
+	t.discovery = discovery(services)
+	d.table.Store(t)
+	return nil
+}
+
+// serves reports whether there is a service of that id.
+func (d *Dispatcher) serves(id string) bool { return d.table.Load().ids[id] }
 
 // Close waits for models that outlived their call.
 func (d *Dispatcher) Close() error {
@@ -146,7 +164,7 @@ func (d *Dispatcher) Close() error {
 }
 
 // Discovery is the body of GET /cds-services, not to be changed.
-func (d *Dispatcher) Discovery() []byte { return d.discovery }
+func (d *Dispatcher) Discovery() []byte { return d.table.Load().discovery }
 
 // Call answers one call of a service with the body of the response. Errors are
 // *fhir.Error: NotFound for an unknown service, Malformed, Required, Value or
@@ -170,7 +188,8 @@ func (d *Dispatcher) Call(ctx context.Context, c Caller, id string, body []byte)
 // answer does the call; what it finds out on the way is in the invocation.
 func (d *Dispatcher) answer(ctx context.Context, in *invocation, body []byte) ([]byte, error) {
 	const op = "hooks.Call"
-	if !d.ids[in.id] {
+	now := d.table.Load()
+	if !now.ids[in.id] {
 		return nil, fhir.E(op, fhir.NotFound, "", "there is no such service")
 	}
 	r, err := call.Parse(body)
@@ -178,7 +197,7 @@ func (d *Dispatcher) answer(ctx context.Context, in *invocation, body []byte) ([
 	if err != nil {
 		return nil, err
 	}
-	service, ok := d.byKey[key{in.id, r.Hook}]
+	service, ok := now.byKey[key{in.id, r.Hook}]
 	if !ok {
 		return nil, fhir.E(op, fhir.Value, "hook", "the service does not answer this hook")
 	}

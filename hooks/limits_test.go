@@ -12,6 +12,7 @@ import (
 	"galen/fhir"
 	"galen/hooks"
 	"galen/hooks/clients"
+	"galen/models"
 	"galen/policies"
 	"galen/policies/audit"
 )
@@ -264,5 +265,34 @@ func TestClientOfSomeHooks(t *testing.T) {
 	}
 	if g := h.stored("GuidanceResponse"); len(g) != 1 || g[0].Get("encounter").Get("reference").Text() != "Encounter/e1" {
 		t.Errorf("the encounter is not named")
+	}
+}
+
+// Services follow the catalog: a model that is stopped is said to be, and after
+// the services are served anew it asks for no data any more; a bad set of
+// services changes nothing.
+func TestServicesFollowTheCatalog(t *testing.T) {
+	h := newHarness(t)
+	h.put(kidneyPatient()...)
+	if err := h.Catalog.Stop(models.Ref{Name: "kfre-4v"}, "a test"); err != nil {
+		t.Fatal(err)
+	}
+	cards := h.cards(request{}.String())
+	if len(cards) != 1 || !strings.Contains(cards[0].Get("detail").Text(), "not served at the moment") {
+		t.Errorf("%d cards of a model that is stopped", len(cards))
+	}
+	if err := h.Serve(hooks.Services(two(hooks.Champions(h.Catalog)))); err != nil {
+		t.Fatal(err)
+	}
+	after := string(h.Discovery())
+	if strings.Contains(after, "kfre") || !strings.Contains(after, "news2") {
+		t.Errorf("discovery %s", after)
+	}
+	twice := hooks.Services(two(hooks.Champions(h.Catalog)))
+	if err := h.Serve(append(twice, twice...)); fhir.KindOf(err) != fhir.Invalid || string(h.Discovery()) != after {
+		t.Errorf("two services of one id under one hook: %v", err)
+	}
+	if err := h.Serve([]hooks.Service{{ID: "x", Hook: "no-hook"}}); fhir.KindOf(err) != fhir.Invalid {
+		t.Errorf("a service under no hook: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ type invocation struct {
 
 func (d *Dispatcher) newInvocation(c Caller, id string, kind audit.Kind) *invocation {
 	in := &invocation{caller: c, id: id, entry: audit.Entry{Kind: kind, Agent: audit.AgentOf(c.Principal, c.Address), Request: c.RequestID}}
-	if d.ids[id] {
+	if d.serves(id) {
 		in.entry.Service = id // what a client made up does not go on record
 	}
 	return in

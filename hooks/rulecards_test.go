@@ -17,7 +17,7 @@ const orderCheck = "galen-order-check"
 // withShipped adds the shipped definitions of the two models.
 func withShipped(t *testing.T) func(*hooks.Config) {
 	return func(c *hooks.Config) {
-		zoo := two(c.Catalog.List())
+		zoo := two(hooks.Champions(c.Catalog))
 		c.Services = append(c.Services, hooks.Defined(must(rules.Shipped(zoo, call.Known))(t), zoo)...)
 	}
 }

@@ -54,7 +54,26 @@ type need struct {
 	required bool   // without it the model cannot be run
 }
 
-// Services makes the services of a catalog: one for each hook that a model
+// Champions are the versions of a catalog that answer: of each model the one
+// that is meant when no version is named. A model that is stopped has none.
+func Champions(catalog *models.Catalog) []*models.Info {
+	var out []*models.Info
+	seen := map[string]bool{}
+	for _, info := range catalog.List() {
+		name := info.Ref.Name
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if m, err := catalog.Acquire(models.Ref{Name: name}); err == nil {
+			out = append(out, m.Info())
+			m.Release()
+		}
+	}
+	return out
+}
+
+// Services makes the services of models, one version of each: one for each hook that a model
 // names and the standard knows, in the order of the hooks' names.
 func Services(catalog []*models.Info) []Service {
 	byHook := map[string][]*models.Info{}

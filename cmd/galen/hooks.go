@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -92,7 +94,7 @@ func (a *app) openDispatcher(o options, t tables, cfg hooks.Config) error {
 	}
 	far := remote.New(remote.Options{})
 	a.closers = append(a.closers, far.Close)
-	if cfg.Services, err = hookServices(a.catalog.List(), o.hooks.services); err != nil {
+	if cfg.Services, err = hookServices(hooks.Champions(a.catalog), o.hooks.services); err != nil {
 		return err
 	}
 	cfg.Local, cfg.Remote, cfg.Clients = localEvidence{store: a.store, parser: t.parser, engine: cfg.Policies}, far, registry
@@ -102,5 +104,13 @@ func (a *app) openDispatcher(o options, t tables, cfg hooks.Config) error {
 		return err
 	}
 	a.closers = append(a.closers, a.hooks.Close)
+	told := a.serving.Changed
+	a.serving.Changed = func(ctx context.Context) error { // a promotion changes who answers
+		services, err := hookServices(hooks.Champions(a.catalog), o.hooks.services)
+		if err == nil {
+			err = a.hooks.Serve(services)
+		}
+		return errors.Join(told(ctx), err)
+	}
 	return nil
 }
