@@ -91,7 +91,7 @@ func (d *Dispatcher) runAll(ctx context.Context, out []result, ready []int, ev f
 		d.running.Go(func() {
 			select {
 			case slots <- struct{}{}:
-				a, err := d.run(ctx, info, ev, at)
+				a, err := d.safely(ctx, info, ev, at)
 				<-slots
 				done <- one{i, a, err}
 			case <-ctx.Done():
@@ -136,6 +136,17 @@ func (d *Dispatcher) why(ctx context.Context, info *models.Info, err error) left
 	}
 	d.Log.ErrorContext(ctx, "model failed", slog.String("model", info.Ref.String()), slog.Any("error", err))
 	return leftError
+}
+
+// safely runs a model. A panic is an error of this model alone: on a goroutine
+// of its own it would end the process.
+func (d *Dispatcher) safely(ctx context.Context, info *models.Info, ev feature.Evidence, at time.Time) (a *cds.Assessment, err error) {
+	defer func() {
+		if recover() != nil {
+			a, err = nil, fhir.E("hooks.run", fhir.Internal, info.Ref.String(), "panic")
+		}
+	}()
+	return d.run(ctx, info, ev, at)
 }
 
 func (d *Dispatcher) run(ctx context.Context, info *models.Info, ev feature.Evidence, at time.Time) (*cds.Assessment, error) {

@@ -53,7 +53,7 @@ func (d *Dispatcher) source(in *invocation, r call.Request) prefetch.Source {
 		}
 		return local
 	}
-	client := d.Clients.Find(in.caller.Principal.Client)
+	client := d.client(in.caller.Principal)
 	listed, ok := client.Server(r.Server)
 	if !ok {
 		return nil

@@ -7,6 +7,7 @@ import (
 
 	"galen/fhir"
 	"galen/hooks/call"
+	"galen/hooks/clients"
 	"galen/policies"
 )
 
@@ -15,7 +16,7 @@ import (
 func (d *Dispatcher) permit(ctx context.Context, in *invocation, s *Service, r call.Request) error {
 	const op = "hooks.permit"
 	p := in.caller.Principal
-	if !d.Clients.Find(p.Client).MayCall(s.Hook) {
+	if !d.client(p).MayCall(s.Hook) {
 		in.entry.Reason = "client-hook"
 		return fhir.E(op, fhir.Forbidden, "hook", "the client is not registered for this hook")
 	}
@@ -27,6 +28,15 @@ func (d *Dispatcher) permit(ctx context.Context, in *invocation, s *Service, r c
 		return fhir.E(op, fhir.Forbidden, "context.patientId", "the token is limited to another patient")
 	}
 	return nil
+}
+
+// client is the registration of a caller: by its own JWT, or by a token of
+// another issuer that names it as client or subject. nil for none.
+func (d *Dispatcher) client(p policies.Principal) *clients.Client {
+	if c := d.Clients.Find(p.Client); c != nil {
+		return c
+	}
+	return d.Clients.Find(p.Subject)
 }
 
 // decide asks the policies. SMART scopes say nothing of CDS Hooks, and a CDS

@@ -97,7 +97,7 @@ func (d *Dispatcher) publish(ctx context.Context, in *invocation, s *Service, r 
 	if err != nil {
 		return nil, err
 	}
-	ballot := d.Clients.Find(in.caller.Principal.Client).Ballot()
+	ballot := d.client(in.caller.Principal).Ballot()
 	for n := range out.cards {
 		c := &out.cards[n]
 		for i := range c.Suggestions {

@@ -61,7 +61,7 @@ func Parse(body []byte) (Request, error) {
 	if !fhir.ValidID(r.Patient) {
 		r.Patient = "" // the check of the context will say so
 	}
-	if uuid.Validate(r.Instance) != nil && r.Instance != "" {
+	if r.Instance != "" && (len(r.Instance) != 36 || uuid.Validate(r.Instance) != nil) {
 		r.Instance = ""
 		return r, fhir.E(op, fhir.Value, "hookInstance", "hookInstance must be a UUID")
 	}

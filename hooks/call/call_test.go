@@ -83,6 +83,7 @@ func TestBadCallsAreRefusedWithTheirPath(t *testing.T) {
 		"hook of another type":       {`{"hook":1,` + head + `,"context":{` + user + `}}`, "hook"},
 		"no hookInstance":            {`{"hook":"patient-view","context":{` + user + `}}`, "hookInstance"},
 		"bad UUID":                   {strings.Replace(body("patient-view", `{`+user+`}`), "d1577c69", "zz", 1), "hookInstance"},
+		"UUID as a URN":              {strings.Replace(body("patient-view", `{`+user+`}`), "d1577c69", "urn:uuid:d1577c69", 1), "hookInstance"},
 		"no context":                 {`{"hook":"patient-view",` + head + `}`, "context"},
 		"context null":               {body("patient-view", `null`), "context"},
 		"context an array":           {body("patient-view", `[]`), "context"},

@@ -199,7 +199,12 @@ func (f Filler) fetchAll(ctx context.Context, p *Plan, v *values, keys []int) er
 	for n, i := range keys {
 		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() {
+				if recover() != nil { // nobody else could: it would end the process
+					errs[n] = fhir.E("prefetch.fetch", fhir.Internal, "prefetch", "panic")
+				}
+				<-slots
+			}()
 			errs[n] = f.fetch(ctx, &p.templates[i], v, &v.results[i])
 		})
 	}

@@ -376,3 +376,18 @@ func FuzzNewPlan(f *testing.F) {
 		}
 	})
 }
+
+// A source that panics fails the call and not the process.
+func TestPanicOfASource(t *testing.T) {
+	plan, err := prefetch.NewPlan(rules(nil), []prefetch.Template{{Key: "a", Query: "Patient/{{context.patientId}}"}, {Key: "b", Query: "Goal?patient={{context.patientId}}"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (prefetch.Filler{Source: broken{}}).Fill(t.Context(), plan, parse(t, `{"patientId":"p1"}`).Get, jsontree.Node{}); fhir.KindOf(err) != fhir.Internal {
+		t.Errorf("%v", err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Fetch(context.Context, string) ([]prefetch.Item, error) { panic("broken") }

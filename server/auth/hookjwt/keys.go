@@ -30,11 +30,14 @@ type ring struct {
 	load func(ctx context.Context) (jwk.Set, error)
 	now  func() time.Time
 
-	mu      sync.Mutex
-	set     jwk.Set
-	loaded  time.Time
-	tried   time.Time
 	forever bool // it stands in the registration and never changes
+
+	fetching sync.Mutex // held while keys are loaded; guards tried
+	tried    time.Time
+
+	mu     sync.RWMutex // guards what follows; never held while keys are loaded
+	set    jwk.Set
+	loaded time.Time
 }
 
 func newRings(c *clients.Client, fetch fetcher, now func() time.Time) ([]*ring, error) {
@@ -90,30 +93,45 @@ func parseSet(text []byte) (jwk.Set, error) {
 }
 
 // find is the key of that kid. An unknown kid means that the client may have
-// changed its keys: they are loaded again, but not often.
+// changed its keys: they are loaded again, but not often, and those who ask for
+// a key that is known do not wait for it.
 func (r *ring) find(ctx context.Context, kid string) (jwk.Key, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key, ok := r.known(kid)
+	key, ok, isFresh := r.known(kid)
+	if r.forever || (ok && isFresh) {
+		return key, ok
+	}
+	r.fetching.Lock()
+	defer r.fetching.Unlock()
+	if key, ok, isFresh = r.known(kid); ok && isFresh {
+		return key, true
+	}
 	now := r.now()
-	old := r.set == nil || now.Sub(r.loaded) >= fresh
-	if r.forever || (ok && !old) || (!r.tried.IsZero() && now.Sub(r.tried) < between) {
+	if !r.tried.IsZero() && now.Sub(r.tried) < between {
 		return key, ok
 	}
 	r.tried = now
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if set, err := r.load(ctx); err == nil {
+		r.mu.Lock()
 		r.set, r.loaded = set, now
+		r.mu.Unlock()
 	}
-	return r.known(kid)
+	key, ok, _ = r.known(kid)
+	return key, ok
 }
 
-func (r *ring) known(kid string) (jwk.Key, bool) {
-	if r.set == nil || (!r.forever && r.now().Sub(r.loaded) >= stale) {
-		return nil, false
+// known looks the key up in what is loaded. isFresh is false for keys that are
+// to be loaded again.
+func (r *ring) known(kid string) (key jwk.Key, ok, isFresh bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	age := r.now().Sub(r.loaded)
+	if r.set == nil || (!r.forever && age >= stale) {
+		return nil, false, false
 	}
-	return r.set.LookupKeyID(kid)
+	key, ok = r.set.LookupKeyID(kid)
+	return key, ok, age < fresh
 }
 
 // fetcher gets JWK Sets.
