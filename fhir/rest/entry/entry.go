@@ -216,6 +216,20 @@ func (e *Entry) check() error {
 	if writes && !e.Resource.Exists() {
 		return e.fail(fhir.Required, "resource", e.Method+" needs a resource")
 	}
+	return e.conditions(conditional)
+}
+
+// conditions refuses those of other methods: passed over, the entry would write
+// what the client asked not to (https://hl7.org/fhir/R4/bundle.html#http).
+func (e *Entry) conditions(criteria bool) error {
+	switch {
+	case e.IfNoneExist != "" && e.Method != http.MethodPost:
+		return e.fail(fhir.Invalid, "request.ifNoneExist", "is for POST only")
+	case e.IfMatch != "" && e.Method == http.MethodPost:
+		return e.fail(fhir.Invalid, "request.ifMatch", "is not for POST, which creates")
+	case e.IfNoneMatch != "" && (e.Method != http.MethodPut || criteria):
+		return e.fail(fhir.Invalid, "request.ifNoneMatch", "is for GET, HEAD and a PUT with an id only")
+	}
 	return nil
 }
 
