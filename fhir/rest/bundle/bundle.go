@@ -149,7 +149,7 @@ func (p *performance) run(lanes [][]*entry.Entry, do func(*entry.Entry)) {
 	running.Wait()
 }
 
-// alone performs one entry of a batch. A panic is the entry's failure, as it
+// alone performs one entry of a batch, or a read of a transaction. A panic is the entry's failure, as it
 // would be that of a request.
 func (p *performance) alone(ctx context.Context, e *entry.Entry) (a answer) {
 	defer func() {

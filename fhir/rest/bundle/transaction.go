@@ -81,11 +81,13 @@ func (p *performance) transaction(ctx context.Context) error {
 		st := &t.steps[i]
 		p.answers[st.Index] = p.written(st.Entry, st.done)
 	}
+	var reads [][]*entry.Entry
 	for i := range p.entries {
 		if e := &p.entries[i]; !e.Writes() {
-			p.answers[i] = p.read(ctx, e)
+			reads = append(reads, []*entry.Entry{e})
 		}
 	}
+	p.run(reads, func(e *entry.Entry) { p.answers[e.Index] = p.alone(ctx, e) })
 	return nil
 }
 
