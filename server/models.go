@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -281,23 +280,6 @@ func (s *Server) uploadModel(ctx context.Context, r *request) (response, error) 
 	return out, err
 }
 
-// statistics is Triton's extension_statistics.md, as far as it is counted here,
-// and who the clients were.
-type statistics struct {
-	Name           string                `json:"name"`
-	Version        string                `json:"version"`
-	LastInference  int64                 `json:"last_inference"` // ms
-	InferenceCount uint64                `json:"inference_count"`
-	ExecutionCount uint64                `json:"execution_count"`
-	InferenceStats map[string]inferences `json:"inference_stats"`
-	Clients        map[string]uint64     `json:"clients"`
-}
-
-type inferences struct {
-	Count uint64 `json:"count"`
-	NS    int64  `json:"ns"`
-}
-
 func (s *Server) modelUsage(ctx context.Context, r *request) (response, error) {
 	ref := models.Ref{}
 	var err error
@@ -306,33 +288,9 @@ func (s *Server) modelUsage(ctx context.Context, r *request) (response, error) {
 			return response{}, err
 		}
 	}
-	uses, err := s.Models.Usage(ctx, r.modelCaller(), ref.Name)
+	list, err := s.Models.Statistics(ctx, r.modelCaller(), ref)
 	if err != nil {
 		return response{}, err
 	}
-	list := []*statistics{}
-	for _, use := range uses {
-		if ref.Version != "" && use.Model.Version != ref.Version {
-			continue
-		}
-		i := slices.IndexFunc(list, func(st *statistics) bool {
-			return st.Name == use.Model.Name && st.Version == string(use.Model.Version)
-		})
-		if i < 0 {
-			list = append(list, &statistics{Name: use.Model.Name, Version: string(use.Model.Version), InferenceStats: map[string]inferences{}, Clients: map[string]uint64{}})
-			i = len(list) - 1
-		}
-		list[i].add(use)
-	}
 	return jsonOf(map[string]any{"model_stats": list})
-}
-
-func (st *statistics) add(use serving.Use) {
-	st.LastInference = max(st.LastInference, use.Last.UnixMilli())
-	st.InferenceCount += use.Success
-	st.ExecutionCount += use.Success
-	good, bad := st.InferenceStats["success"], st.InferenceStats["fail"]
-	st.InferenceStats["success"] = inferences{good.Count + use.Success, good.NS + use.Took.Nanoseconds()}
-	st.InferenceStats["fail"] = inferences{Count: bad.Count + use.Failure}
-	st.Clients[use.Client] += use.Success + use.Failure
 }
