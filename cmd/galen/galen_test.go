@@ -160,7 +160,7 @@ func TestMainJob(t *testing.T) {
 		g.want(200, "GET", "/fhir/"+ref.Text, clinician, "")
 	}
 	g.want(200, "GET", "/fhir/"+risk.Get("performer").Get("reference").Text(), clinician, "")
-	found := g.want(200, "GET", "/fhir/RiskAssessment?subject=Patient/demo-kidney", clinician, "")
+	found := g.want(200, "GET", "/fhir/RiskAssessment?subject=Patient/demo-kidney&method=kfre-4v", clinician, "")
 	if found.Get("total").Text() != "1" {
 		t.Errorf("search: %s", found.Raw())
 	}

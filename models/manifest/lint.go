@@ -165,7 +165,6 @@ func (l *linter) conditions() {
 // words checks what people read.
 func (l *linter) words() {
 	m := l.m
-	l.need(len(m.Hooks) > 0, "hooks", "want at least one hook")
 	for i, h := range m.Hooks {
 		l.need(hookPattern.MatchString(h), at("hooks", i), "%s is not a hook name", quote(h))
 		l.need(slices.Index(m.Hooks, h) == i, at("hooks", i), "%s is listed twice", quote(h))

@@ -14,16 +14,16 @@ import (
 
 // count counts the matches.
 func (f *finder) count() int {
-	p := f.strategy()
-	if len(p.parts) == 0 {
+	p := f.Strategy(f.q.Where)
+	if len(p.Parts) == 0 {
 		return f.universe()
 	}
-	if len(p.parts) == 1 && len(p.leaves) == 1 {
-		if n, ok := f.countRange(p.leaves[0]); ok {
+	if len(p.Parts) == 1 && len(p.Leaves) == 1 {
+		if n, ok := f.countRange(p.Leaves[0]); ok {
 			return n
 		}
 	}
-	if ids, ok := p.few(f, -1); ok {
+	if ids, ok := f.few(p, -1); ok {
 		n := 0
 		for _, rid := range ids {
 			f.visit(p, rid, func(*hit) bool {
@@ -33,15 +33,15 @@ func (f *finder) count() int {
 		}
 		return n
 	}
-	p.resolve(f)
-	if set, ok := f.set(p.where); ok && f.err == nil {
+	f.settle(p)
+	if set, ok := f.set(p.Where); ok && f.err == nil {
 		if set.Without {
 			return f.universe() - len(set.IDs)
 		}
 		return len(set.IDs)
 	}
 	n := 0
-	f.merge(f.ByCreation(p.leaves, -1), func(s *stream) bool {
+	f.merge(f.ByCreation(p.Leaves, -1), func(s *stream) bool {
 		return f.visit(p, s.rid, func(*hit) bool {
 			n++
 			return true

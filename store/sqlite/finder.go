@@ -1,9 +1,7 @@
 package sqlite
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -56,24 +54,7 @@ type hit struct {
 }
 
 // compare orders resources as search.Find does.
-func (f *finder) compare(a, b plan.Position) int {
-	for i, s := range f.q.Sort {
-		x, y := a.Keys[i], b.Keys[i]
-		switch {
-		case x.Found != y.Found:
-			if x.Found {
-				return -1
-			}
-			return 1
-		case s.Descending:
-			x, y = y, x
-		}
-		if c := strings.Compare(x.Text, y.Text); c != 0 {
-			return c
-		}
-	}
-	return cmp.Compare(a.RID, b.RID)
-}
+func (f *finder) compare(a, b plan.Position) int { return plan.Compare(f.q.Sort, a, b) }
 
 func (h *hit) position() plan.Position { return plan.Position{Keys: h.keys, RID: h.rid} }
 

@@ -14,53 +14,29 @@ import (
 // checked. If none ends early, many resources match, and a walk in the order
 // asked for meets a page of them soon.
 
-// strategy is what is known of the conditions while a query is answered.
-type strategy struct {
-	where   search.Expr // the query's, chains perhaps resolved
-	parts   []search.Expr
-	leaves  []plan.Leaf // of the parts that an index knows, and of their combinations
-	pending bool        // there are chains not resolved
-}
-
-func (f *finder) strategy() *strategy {
-	p := &strategy{where: f.q.Where}
-	p.parts = plan.Conditions(p.where)
-	if l, ok := f.Line(p.parts); ok {
-		p.leaves = append(p.leaves, l)
-	}
-	for _, part := range p.parts {
-		if plan.Chained(part) {
-			p.pending = true
-		} else if l, ok := f.Leaf(part); ok {
-			p.leaves = append(p.leaves, l)
-		}
-	}
-	return p
-}
-
-// resolve makes leaves of the chains.
-func (p *strategy) resolve(f *finder) {
-	if !p.pending {
+// settle makes leaves of the chains.
+func (f *finder) settle(p *plan.Strategy) {
+	if !p.Pending {
 		return
 	}
-	p.pending = false
-	for i, part := range p.parts {
+	p.Pending = false
+	for i, part := range p.Parts {
 		if plan.Chained(part) {
-			p.parts[i] = f.resolve(part)
-			if l, ok := f.Leaf(p.parts[i]); ok {
-				p.leaves = append(p.leaves, l)
+			p.Parts[i] = f.resolve(part)
+			if l, ok := f.Leaf(p.Parts[i]); ok {
+				p.Leaves = append(p.Leaves, l)
 			}
 		}
 	}
-	p.where = search.All(p.parts)
+	p.Where = search.All(p.Parts)
 }
 
 // few returns the row ids above a bound that can match, in order; false if they
 // are many.
-func (p *strategy) few(f *finder, above int64) ([]int64, bool) {
+func (f *finder) few(p *plan.Strategy, above int64) ([]int64, bool) {
 	var best []int64
 	found := false
-	for _, l := range p.leaves {
+	for _, l := range p.Leaves {
 		ids, ok := f.gather(l, above, f.db.opts.FirstLook)
 		if ok && (!found || len(ids) < len(best)) {
 			best, found = ids, true
@@ -72,8 +48,8 @@ func (p *strategy) few(f *finder, above int64) ([]int64, bool) {
 	if found {
 		return best, true
 	}
-	p.resolve(f)
-	for _, l := range p.leaves {
+	f.settle(p)
+	for _, l := range p.Leaves {
 		ids, ok := f.gather(l, above, f.db.opts.SecondLook)
 		switch {
 		case ok && !found:
@@ -125,11 +101,11 @@ func (f *finder) run(s plan.Source, above int64, yield func(int64) bool) bool {
 // all visits every match, in the order of creation or none, until visit returns
 // false.
 func (f *finder) all(visit func(*hit) bool) {
-	p := f.strategy()
-	ids, ok := p.few(f, -1)
+	p := f.Strategy(f.q.Where)
+	ids, ok := f.few(p, -1)
 	if !ok {
-		p.resolve(f)
-		f.merge(f.ByCreation(p.leaves, -1), func(s *stream) bool { return f.visit(p, s.rid, visit) })
+		f.settle(p)
+		f.merge(f.ByCreation(p.Leaves, -1), func(s *stream) bool { return f.visit(p, s.rid, visit) })
 		return
 	}
 	for _, rid := range ids {
@@ -139,10 +115,10 @@ func (f *finder) all(visit func(*hit) bool) {
 	}
 }
 
-func (f *finder) visit(p *strategy, rid int64, visit func(*hit) bool) bool {
+func (f *finder) visit(p *plan.Strategy, rid int64, visit func(*hit) bool) bool {
 	more := true
 	f.fetch(sqlFetch, rid, func(h *hit) bool {
-		if f.matches(p.where, h) {
+		if f.matches(p.Where, h) {
 			more = visit(h)
 		}
 		return false
@@ -152,18 +128,18 @@ func (f *finder) visit(p *strategy, rid int64, visit func(*hit) bool) bool {
 
 // page returns up to limit matches after a position and whether there are more.
 func (f *finder) page(limit int, after *plan.Position) (hits []hit, more bool) {
-	p := f.strategy()
-	if w, ok := f.Sorted(p.parts, f.q.Sort, after); ok && w.Covers {
+	p := f.Strategy(f.q.Where)
+	if w, ok := f.Sorted(p.Parts, f.q.Sort, after); ok && w.Covers {
 		return f.take(p, w, limit, after)
 	}
 	above := int64(-1)
 	if after != nil && len(f.q.Sort) == 0 {
 		above = after.RID
 	}
-	if len(f.q.Sort) == 0 && p.simple() {
-		return f.take(p, f.ByCreation(p.leaves, above), limit, after)
+	if len(f.q.Sort) == 0 && p.Simple() {
+		return f.take(p, f.ByCreation(p.Leaves, above), limit, after)
 	}
-	ids, few := p.few(f, above)
+	ids, few := f.few(p, above)
 	if few {
 		w := plan.Walk{IDs: ids}
 		if len(f.q.Sort) == 0 {
@@ -171,29 +147,23 @@ func (f *finder) page(limit int, after *plan.Position) (hits []hit, more bool) {
 		}
 		return f.top(p, w, limit, after)
 	}
-	p.resolve(f)
+	f.settle(p)
 	if len(f.q.Sort) == 0 {
-		return f.take(p, f.ByCreation(p.leaves, above), limit, after)
+		return f.take(p, f.ByCreation(p.Leaves, above), limit, after)
 	}
-	if w, ok := f.Sorted(p.parts, f.q.Sort, after); ok {
+	if w, ok := f.Sorted(p.Parts, f.q.Sort, after); ok {
 		return f.take(p, w, limit, after)
 	}
-	return f.top(p, f.ByCreation(p.leaves, -1), limit, after)
-}
-
-// simple reports that nearly all that a walk by creation meets are matches.
-func (p *strategy) simple() bool {
-	return len(p.parts) == 1 && len(p.leaves) == 1 && len(p.leaves[0].Sources) <= plan.MaxStreams &&
-		!slices.ContainsFunc(p.leaves[0].Sources, func(s plan.Source) bool { return !s.Ordered })
+	return f.top(p, f.ByCreation(p.Leaves, -1), limit, after)
 }
 
 // take takes the first matches of a walk that goes in the order asked for.
-func (f *finder) take(p *strategy, w plan.Walk, limit int, after *plan.Position) (hits []hit, more bool) {
+func (f *finder) take(p *plan.Strategy, w plan.Walk, limit int, after *plan.Position) (hits []hit, more bool) {
 	t := taker{f: f, limit: limit, after: after}
 	f.merge(w, func(s *stream) bool {
 		h, ok := f.fetch(sqlFetch, s.rid, func(h *hit) bool {
 			f.addKeys(h)
-			return (!w.Values || w.Own(s.key, s.text, h.keys[0])) && f.matches(p.where, h)
+			return (!w.Values || w.Own(s.key, s.text, h.keys[0])) && f.matches(p.Where, h)
 		})
 		if !ok {
 			return f.err == nil
@@ -256,15 +226,15 @@ func (t *taker) flush() bool {
 }
 
 // rest adds the resources without sort key, by creation.
-func (t *taker) rest(p *strategy) {
+func (t *taker) rest(p *plan.Strategy) {
 	f, above := t.f, int64(-1)
 	if t.after != nil && !t.after.Keys[0].Found {
 		above = t.after.RID
 	}
-	f.merge(f.ByCreation(p.leaves, above), func(s *stream) bool {
+	f.merge(f.ByCreation(p.Leaves, above), func(s *stream) bool {
 		h, ok := f.fetch(sqlFetch, s.rid, func(h *hit) bool {
 			f.addKeys(h)
-			return !h.keys[0].Found && f.matches(p.where, h)
+			return !h.keys[0].Found && f.matches(p.Where, h)
 		})
 		if !ok {
 			return f.err == nil
@@ -282,7 +252,7 @@ func (f *finder) addKeys(h *hit) {
 
 // top keeps the first limit matches, in the order asked for, of a walk that goes
 // in another.
-func (f *finder) top(p *strategy, w plan.Walk, limit int, after *plan.Position) (hits []hit, more bool) {
+func (f *finder) top(p *plan.Strategy, w plan.Walk, limit int, after *plan.Position) (hits []hit, more bool) {
 	f.merge(w, func(s *stream) bool {
 		return f.visit(p, s.rid, func(h *hit) bool {
 			if f.addKeys(h); after != nil && f.compare(h.position(), *after) <= 0 {
