@@ -16,6 +16,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/rest"
 	"galen/server/figures"
+	"galen/server/media"
 	"galen/server/origin"
 )
 
@@ -33,7 +34,7 @@ type request struct {
 	base   string    // absolute URL of the server, no slash at the end
 	// reached is the same as the client wrote it, whatever is configured.
 	reached string
-	// refused is why no format can be served that the client takes; wanted is
+	// refused is why no format can be served that the client takes; Wanted is
 	// JSON then.
 	refused error
 	native  bool // the answer is the content of a Binary
@@ -92,7 +93,7 @@ func (s *Server) newRequest(c *gin.Context) *request {
 	}
 	if strings.HasPrefix(r.path, fhirPath) {
 		query := c.Request.URL.Query()
-		r.wanted, r.refused = negotiate(query, r.header.Values("Accept"))
+		r.Wanted, r.refused = media.Negotiate(query, r.header.Values("Accept"))
 		if r.native = nativeBinary(r, query.Get("_format")); r.native {
 			r.refused = nil
 		}

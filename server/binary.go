@@ -6,6 +6,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/binary"
+	"galen/server/media"
 )
 
 // nativeBinary reports whether a read of a Binary answers with its content and
@@ -17,7 +18,7 @@ func nativeBinary(r *request, override string) bool {
 		return false
 	}
 	for part := range strings.SplitSeq(r.header.Get("Accept"), ",") {
-		if name, _ := mediaType(part); mediaTypes[name] != 0 {
+		if name, _ := media.Parse(part); media.Of(name) != 0 {
 			return false
 		}
 	}
@@ -44,11 +45,11 @@ func native(header http.Header, body []byte) (response, error) {
 // the Content-Type as its type and X-Security-Context as its security context.
 func (r *request) binary() ([]byte, error) {
 	kind := r.header.Get("Content-Type")
-	switch name, _ := mediaType(kind); {
+	switch name, _ := media.Parse(kind); {
 	case name == "application/fhir+xml", name == "application/fhir+json", name == "application/json+fhir":
-		_, err := contentFormat(kind)
+		_, err := media.Content(kind)
 		return r.body, err
-	case mediaTypes[name] == formatJSON:
+	case media.Of(name) == media.JSON:
 		if _, err := binary.Of(r.body); err == nil {
 			return r.body, nil
 		}

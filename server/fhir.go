@@ -13,6 +13,7 @@ import (
 	"galen/fhir/rest"
 	"galen/fhir/rest/bundle"
 	"galen/fhir/view"
+	"galen/server/media"
 	"galen/store"
 )
 
@@ -63,7 +64,7 @@ func (r *request) resource() ([]byte, error) {
 	if r.param("type") == binary.Type {
 		return r.binary()
 	}
-	_, err := contentFormat(r.header.Get("Content-Type"))
+	_, err := media.Content(r.header.Get("Content-Type"))
 	return r.body, err
 }
 
@@ -124,8 +125,8 @@ func (r *request) criteria() string {
 
 // patch answers PATCH (https://hl7.org/fhir/R4/http.html#patch).
 func (s *Server) patch(ctx context.Context, r *request) (response, error) {
-	name, params := mediaType(r.header.Get("Content-Type"))
-	if !rightVersion(params) {
+	name, params := media.Parse(r.header.Get("Content-Type"))
+	if !media.ForR4(params) {
 		name = ""
 	}
 	p, err := s.REST.Patches.Read(name, r.body)
@@ -223,7 +224,7 @@ const formType = "application/x-www-form-urlencoded"
 func (s *Server) search(ctx context.Context, r *request, in rest.SearchIn) (response, error) {
 	in.Query, in.Strict = r.query, prefer(r.header, "handling") == "strict"
 	if r.method == http.MethodPost {
-		if name, _ := mediaType(r.header.Get("Content-Type")); name != formType && len(r.body) > 0 {
+		if name, _ := media.Parse(r.header.Get("Content-Type")); name != formType && len(r.body) > 0 {
 			return response{}, fhir.E("server.search", fhir.MediaUnknown, "Content-Type", "_search takes "+formType)
 		}
 		in.Query = strings.Trim(in.Query+"&"+string(r.body), "&")
@@ -242,7 +243,7 @@ func (s *Server) history(ctx context.Context, r *request) (response, error) {
 }
 
 func (s *Server) bundle(ctx context.Context, r *request) (response, error) {
-	if _, err := contentFormat(r.header.Get("Content-Type")); err != nil {
+	if _, err := media.Content(r.header.Get("Content-Type")); err != nil {
 		return response{}, err
 	}
 	body, err := bundle.Perform(ctx, s.REST, r.Caller, bundle.In{

@@ -10,6 +10,7 @@ import (
 	"galen/fhir"
 	"galen/hooks"
 	"galen/server/auth/hookjwt"
+	"galen/server/media"
 )
 
 // discover answers GET /cds-services
@@ -44,7 +45,7 @@ func hookCaller(r *request) hooks.Caller {
 }
 
 func hookBody(r *request) error {
-	if name, _ := mediaType(r.header.Get("Content-Type")); name != "application/json" && name != "application/fhir+json" && name != "application/json+fhir" {
+	if name, _ := media.Parse(r.header.Get("Content-Type")); name != "application/json" && name != "application/fhir+json" && name != "application/json+fhir" {
 		return fhir.E("server.hookBody", fhir.MediaUnknown, "Content-Type", "a CDS Hooks request is application/json")
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"galen/fhir/operation"
+	"galen/server/media"
 )
 
 // operationRoutes are the routes of the FHIR operations, from their own table
@@ -43,11 +44,11 @@ func (s *Server) operation(d *operation.Definition) handler {
 	return func(ctx context.Context, r *request) (response, error) {
 		contentType := r.header.Get("Content-Type")
 		if len(r.body) > 0 && !d.Raw {
-			if _, err := contentFormat(contentType); err != nil {
+			if _, err := media.Content(contentType); err != nil {
 				return response{}, err
 			}
 		}
-		name, _ := mediaType(contentType)
+		name, _ := media.Parse(contentType)
 		out, err := s.ops.Invoke(ctx, operation.Request{
 			Caller: r.Caller, Name: d.Name, Type: r.param("type"), ID: r.param("id"),
 			Method: r.method, Query: r.query, Body: r.body, ContentType: name,

@@ -17,6 +17,7 @@ import (
 	"galen/fhir/r4"
 	"galen/fhir/xml"
 	"galen/policies"
+	"galen/server/media"
 )
 
 // response is what a handler answers. This file is the only one that writes
@@ -26,6 +27,12 @@ type response struct {
 	header http.Header // nil for none
 	kind   string      // Content-Type, "" for a resource in the client's format
 	body   []byte      // not changed, may be stored bytes; a resource as JSON
+}
+
+// wanted is how a client wants its answer.
+type wanted struct {
+	media.Wanted
+	inference bool // errors are those of the Open Inference Protocol
 }
 
 // zipped is where compressing begins to pay.
@@ -81,12 +88,9 @@ const deepest = 256
 
 // encode puts the JSON of a resource in the format that the client wants.
 func (s *Server) encode(w wanted, out *response) error {
-	if w.format == 0 {
-		w.format = formatJSON
-	}
-	out.kind = contentTypes[w.format]
-	if w.format == formatJSON {
-		if w.pretty {
+	out.kind = w.Format.ContentType()
+	if w.Format != media.XML {
+		if w.Pretty {
 			var b bytes.Buffer
 			if json.Indent(&b, out.body, "", "  ") == nil {
 				out.body = b.Bytes()
@@ -99,7 +103,7 @@ func (s *Server) encode(w wanted, out *response) error {
 		return &fhir.Error{Op: "server.encode", Err: err}
 	}
 	style := xml.Compact
-	if w.pretty {
+	if w.Pretty {
 		style = xml.Pretty
 	}
 	out.body, err = s.codec.ToXML(doc.Root(), style)
@@ -152,8 +156,8 @@ func inferenceError(err error) []byte {
 
 func acceptsGzip(header string) bool {
 	for part := range strings.SplitSeq(header, ",") {
-		name, params := mediaType(part)
-		if (name == "gzip" || name == "x-gzip" || name == "*") && qualityOf(params) > 0 {
+		name, params := media.Parse(part)
+		if (name == "gzip" || name == "x-gzip" || name == "*") && media.Quality(params) > 0 {
 			return true
 		}
 	}
