@@ -134,11 +134,22 @@ func (r *Request) key() fhir.Key { return fhir.Key{Type: r.Type, ID: r.ID} }
 
 // definitions is the table.
 func definitions() []Definition {
-	const r4 = "http://hl7.org/fhir/OperationDefinition/"
+	const (
+		r4  = "http://hl7.org/fhir/OperationDefinition/"
+		own = "http://galen.health/fhir/OperationDefinition/"
+	)
 	meta := []Param{{"meta", "Meta", false}}
 	window := []Param{{"start", "date", false}, {"end", "date", false}}
 	pages := []Param{{"_since", "instant", false}, {"_type", "code", true}, {"_count", "integer", false}, {rest.PageParam, "string", false}}
 	return []Definition{
+		{
+			Name: "diff", URL: own + "diff", System: true, Params: []Param{{"from", "uri", false}, {"to", "uri", false}, {"includeMeta", "boolean", false}},
+			handle: (*Set).diff,
+		},
+		{
+			Name: "diff", URL: own + "diff", Instance: true,
+			Params: []Param{{"fromVersion", "id", false}, {"toVersion", "id", false}, {"includeMeta", "boolean", false}}, handle: (*Set).diff,
+		},
 		{
 			Name: "document", URL: r4 + "Composition-document", Types: []string{"Composition"}, Instance: true,
 			Params: []Param{{"persist", "boolean", false}}, handle: (*Set).document,

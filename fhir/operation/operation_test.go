@@ -335,6 +335,50 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// The patch that $diff answers makes the second version of the first.
+func TestDiff(t *testing.T) {
+	_, admin := clinic(t)
+	admin.Do("PUT", "Organization/o1", `{"resourceType":"Organization","id":"o1","name":"Clinic","telecom":[{"system":"phone","value":"1"}]}`).Want(200)
+	admin.Do("PUT", "Organization/o1", `{"resourceType":"Organization","id":"o1","name":"Hospital","telecom":[{"system":"phone","value":"1"},{"system":"phone","value":"2"}]}`).Want(200)
+	paths := func(a servertest.Answer) []string {
+		var out []string
+		for p := range a.Want(200).JSON().Get("parameter").Items() {
+			out = append(out, p.Get("part").Item(0).Get("valueCode").Text()+" "+p.Get("part").Item(1).Get("valueString").Text())
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name, target string
+		want         []string
+	}{
+		{"the last change", "Organization/o1/$diff", []string{"replace Organization.name", "insert Organization.telecom"}},
+		{"from the first", "Organization/o1/$diff?fromVersion=1", []string{"replace Organization.name", "add Organization", "add Organization"}},
+		{"the first change", "Organization/o1/$diff?fromVersion=1&toVersion=2", []string{"add Organization"}},
+		{"backwards", "Organization/o1/$diff?fromVersion=3&toVersion=2", []string{"replace Organization.name", "delete Organization.telecom[1]"}},
+		{"with meta", "Organization/o1/$diff?fromVersion=3&toVersion=3&includeMeta=true", nil},
+		{"of a first version", "Practitioner/d1/$diff", nil},
+		{"two resources", "$diff?from=Practitioner/d1&to=Practitioner/d2", []string{"replace Practitioner.id", "replace Practitioner.name[0].family"}},
+		{"two versions by reference", "$diff?from=Organization/o1/_history/1&to=Organization/o1/_history/2", []string{"add Organization"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, paths(admin.Do("GET", tt.target, ""))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	for target, status := range map[string]int{
+		"Organization/none/$diff": 404, "Organization/o1/$diff?fromVersion=9": 404, "Organization/o1/$diff?includeMeta=x": 400,
+		"$diff?from=Patient/p1": 400, "$diff?from=Patient/p1&to=Organization/o1": 400, "$diff?from=http://else.where/Patient/1&to=Patient/p1": 400,
+	} {
+		admin.Do("GET", target, "").Want(status).Issue()
+	}
+	patch := admin.Do("GET", "Organization/o1/$diff?fromVersion=3&toVersion=1", "").Want(200)
+	admin.Do("PATCH", "Organization/o1", string(patch.Body)).Want(200)
+	if got := admin.Do("GET", "Organization/o1", "").JSON(); got.Get("telecom").Exists() || got.Get("name").Text() != "Clinic" {
+		t.Errorf("after the patch: %s", got.Raw())
+	}
+}
+
 func TestValidate(t *testing.T) {
 	_, admin := clinic(t)
 	tests := []struct {
