@@ -295,25 +295,10 @@ func (w *writer) write(r *request, i int, old stored) error {
 	if err != nil {
 		return err
 	}
-	if err := w.rows(deleteRow, except(before, r.rows[i]), old.rid); err != nil {
+	if err := w.rows(deleteRow, index.Except(before, r.rows[i]), old.rid); err != nil {
 		return err
 	}
-	return w.rows(insertRow, except(r.rows[i], before), old.rid)
-}
-
-// except are the rows of a that b has not.
-func except(a, b []index.Row) []index.Row {
-	have := make(map[index.Row]bool, len(b))
-	for _, r := range b {
-		have[r] = true
-	}
-	var rest []index.Row
-	for _, r := range a {
-		if !have[r] {
-			rest = append(rest, r)
-		}
-	}
-	return rest
+	return w.rows(insertRow, index.Except(r.rows[i], before), old.rid)
 }
 
 // The statements for the rows of each table.

@@ -386,3 +386,18 @@ func Typed(system, code, value string) string { return system + "\x00" + code + 
 
 // URLText keeps a URL from looking like a key.
 func URLText(url string) string { return " " + url }
+
+// Except are the rows of a that b has not.
+func Except(a, b []Row) []Row {
+	have := make(map[Row]bool, len(b))
+	for _, r := range b {
+		have[r] = true
+	}
+	var rest []Row
+	for _, r := range a {
+		if !have[r] {
+			rest = append(rest, r)
+		}
+	}
+	return rest
+}
