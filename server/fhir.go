@@ -209,20 +209,19 @@ func prefer(h http.Header, name string) string {
 	return ""
 }
 
-func (s *Server) searchType(ctx context.Context, r *request) (response, error) {
-	return s.search(ctx, r, rest.SearchIn{Type: r.param("type")})
-}
-
-func (s *Server) searchSystem(ctx context.Context, r *request) (response, error) {
-	return s.search(ctx, r, rest.SearchIn{})
-}
-
 const formType = "application/x-www-form-urlencoded"
 
-// search merges the URL's query with a form body
+// search answers for the system, a type or a compartment ("*" is all types of it),
+// and merges the URL's query with a form body
 // (https://hl7.org/fhir/R4/http.html#search).
-func (s *Server) search(ctx context.Context, r *request, in rest.SearchIn) (response, error) {
-	in.Query, in.Strict = r.query, prefer(r.header, "handling") == "strict"
+func (s *Server) search(ctx context.Context, r *request) (response, error) {
+	in := rest.SearchIn{Type: r.param("type"), Query: r.query, Strict: prefer(r.header, "handling") == "strict"}
+	if inner := r.param("inner"); inner != "" {
+		in.Type, in.Compartment = inner, r.key()
+	}
+	if in.Type == "*" {
+		in.Type = ""
+	}
 	if r.method == http.MethodPost {
 		if name, _ := media.Parse(r.header.Get("Content-Type")); name != formType && len(r.body) > 0 {
 			return response{}, fhir.E("server.search", fhir.MediaUnknown, "Content-Type", "_search takes "+formType)

@@ -51,25 +51,27 @@ func (s *Server) routes() []route {
 		discovery = hookClient
 	}
 	get, post, put, del, patch := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch
-	table := append(append(s.operationRoutes(), s.compartmentRoutes()...), []route{
+	table := append(s.operationRoutes(), []route{
 		{get, "/healthz", s.healthz, open, jsonRoute, false},
 		{get, "/readyz", s.readyz, open, jsonRoute, false},
 
 		{get, fhirPath + "/.well-known/smart-configuration", s.smartConfiguration, open, jsonRoute, false},
 		{get, fhirPath + "/metadata", s.capabilities, open, fhirRoute, false},
 		{post, fhirPath, s.bundle, signedIn, fhirRoute, true},
-		{get, fhirPath, s.searchSystem, signedIn, fhirRoute, false},
-		{get, fhirPath + "/", s.searchSystem, signedIn, fhirRoute, false},
-		{post, fhirPath + "/_search", s.searchSystem, signedIn, fhirRoute, true},
+		{get, fhirPath, s.search, signedIn, fhirRoute, false},
+		{get, fhirPath + "/", s.search, signedIn, fhirRoute, false},
+		{post, fhirPath + "/_search", s.search, signedIn, fhirRoute, true},
 		{get, fhirPath + "/_history", s.history, signedIn, fhirRoute, false},
-		{get, fhirPath + "/:type", s.searchType, signedIn, fhirRoute, false},
+		{get, fhirPath + "/:type", s.search, signedIn, fhirRoute, false},
 		{post, fhirPath + "/:type", s.create, signedIn, fhirRoute, true},
 		{put, fhirPath + "/:type", s.update, signedIn, fhirRoute, true},
 		{patch, fhirPath + "/:type", s.patch, signedIn, fhirRoute, true},
 		{del, fhirPath + "/:type", s.delete, signedIn, fhirRoute, false},
-		{post, fhirPath + "/:type/_search", s.searchType, signedIn, fhirRoute, true},
+		{post, fhirPath + "/:type/_search", s.search, signedIn, fhirRoute, true},
 		{get, fhirPath + "/:type/_history", s.history, signedIn, fhirRoute, false},
 		{get, fhirPath + "/:type/:id", s.read, signedIn, fhirRoute, false},
+		{get, fhirPath + "/:type/:id/:inner", s.search, signedIn, fhirRoute, false},
+		{post, fhirPath + "/:type/:id/:inner/_search", s.search, signedIn, fhirRoute, true},
 		{put, fhirPath + "/:type/:id", s.update, signedIn, fhirRoute, true},
 		{patch, fhirPath + "/:type/:id", s.patch, signedIn, fhirRoute, true},
 		{del, fhirPath + "/:type/:id", s.delete, signedIn, fhirRoute, false},
