@@ -23,6 +23,7 @@ import (
 	"galen/fhir/profile"
 	"galen/fhir/rest"
 	"galen/fhir/rest/integrity"
+	"galen/fhir/search"
 	"galen/fhir/search/index"
 	"galen/fhir/search/parse"
 	"galen/fhir/spec"
@@ -52,6 +53,7 @@ type options struct {
 	library  string // ONNX Runtime
 	level    string // of validation on write; "" is base
 	entries  int64  // of a batch or transaction at most; 0 is 20,000
+	words    string // of --full-text
 	packages string // folder of FHIR packages; "" for none
 	codes    codeServer
 	whole    bool   // references between resources are kept whole
@@ -67,6 +69,7 @@ func commonFlags() []cli.Flag {
 		text("models", "", "directory of further models"),
 		text("terminology-server", "", "FHIR base URL of a terminology server that is asked for code systems not known here"),
 		text("terminology-token-file", "", "file with the bearer token for it"),
+		text("full-text", "", "what _text and _content find, chosen for a new store: none, narrative (_text) or all (the default, a quarter more disk)"),
 		text("packages", "", "directory of FHIR packages (.tgz): their profiles and code systems are known"),
 		text("base-url", "", "absolute URL of the server as clients see it, without /fhir"),
 		text("validation", "base", "what a resource must keep to be stored: none (a type of R4), base (structure, formats, required codes, invariants) or strict (also narratives, reference targets, claimed profiles, extensions)"),
@@ -86,7 +89,7 @@ func optionsOf(c *cli.Command) options {
 	return options{
 		modelFlagsOf(c),
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
-		c.Int64("max-entries"), c.String("packages"),
+		c.Int64("max-entries"), c.String("full-text"), c.String("packages"),
 		codeServer{c.String("terminology-server"), c.String("terminology-token-file")},
 		c.Bool("referential-integrity"), c.Int("conditional-deletes"), c.String("checkpoint-copy"), c.String("zone"),
 		hookOptionsOf(c),
@@ -136,6 +139,7 @@ type tables struct {
 	units  *ucum.Table
 	index  *index.Indexer
 	parser *parse.Parser
+	codes  *codes // of the parser
 }
 
 // patches are the formats that PATCH takes.
@@ -145,7 +149,7 @@ func (t tables) patches() patch.Formats {
 	return formats
 }
 
-func loadTables(base string) (tables, error) {
+func loadTables(base string, words search.FullText) (tables, error) {
 	defs, err := spec.Load()
 	if err != nil {
 		return tables{}, err
@@ -154,12 +158,13 @@ func loadTables(base string) (tables, error) {
 	if err != nil {
 		return tables{}, err
 	}
-	t := tables{defs: defs, units: units, engine: path.New(defs, units)}
-	if t.index, err = index.New(defs, t.engine, units, index.Options{Base: base, Zone: time.UTC}); err != nil {
+	t := tables{defs: defs, units: units, engine: path.New(defs, units), codes: &codes{}}
+	if t.index, err = index.New(defs, t.engine, units, index.Options{Base: base, Zone: time.UTC, FullText: words}); err != nil {
 		return tables{}, err
 	}
 	t.parser = parse.New(defs, units, parse.Options{
 		Base: base, Zone: time.UTC, Now: time.Now, Own: []string{"_format", "_pretty", rest.PageParam},
+		Terminology: t.codes, FullText: words,
 	})
 	return t, nil
 }
@@ -179,7 +184,11 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if o.baseURL != "" {
 		base = o.baseURL + "/fhir/"
 	}
-	t, err := loadTables(base)
+	words, err := fullText(o.data, o.words)
+	if err != nil {
+		return nil, err
+	}
+	t, err := loadTables(base, words)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +206,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if a.knowledge, err = newKnowledge(t, a.store, o); err != nil {
 		return nil, err
 	}
+	t.codes.service, t.codes.store = a.knowledge.Terminology, a.store
 	validator, err := newValidator(t, o.level, a.knowledge.Profiles)
 	if err != nil {
 		return nil, err
