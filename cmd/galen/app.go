@@ -284,6 +284,7 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
 		return err
 	}
+	a.knowledge.Extensions = a.onDemand(t, ledger)
 	return a.openDispatcher(o, t, hooks.Config{
 		Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Policies: engine, Audit: log, Ledger: ledger,
 	})

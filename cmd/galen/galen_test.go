@@ -45,7 +45,7 @@ func start(t testing.TB, dir string, change ...func(*options)) (*galen, func()) 
 	}
 	logs := &bytes.Buffer{}
 	s := server.New(server.Config{
-		REST: a.rest, Hooks: a.hooks, HookClients: a.clients, Models: a.serving, Compliance: a.office, Auth: verifier, Log: newLog(logs, -4),
+		REST: a.rest, Hooks: a.hooks, HookClients: a.clients, Models: a.serving, Knowledge: a.knowledge, Compliance: a.office, Auth: verifier, Log: newLog(logs, -4),
 		MaxBody: 8 << 20, Timeout: 30 * time.Second, NewID: newID, Version: "test",
 	})
 	if err := a.demo(t.Context(), io.Discard, issuer, "http://galen.test"); err != nil {

@@ -12,6 +12,9 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"galen/cds"
+	"galen/cds/feature"
+	"galen/cds/ondemand"
+	"galen/fhir/operation"
 	"galen/models"
 	"galen/models/catalog"
 	"galen/models/manifest"
@@ -116,4 +119,11 @@ func (a *app) logBackends(ctx context.Context, log *slog.Logger) {
 			log.WarnContext(ctx, "execution provider passed over", slog.String("model", info.Ref.String()), slog.String("reason", reason))
 		}
 	}
+}
+
+// onDemand are the operations that assess patients on request.
+func (a *app) onDemand(t tables, ledger *cds.Ledger) []operation.Extension {
+	return ondemand.New(ondemand.Config{
+		REST: a.rest, Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Ledger: ledger, Now: time.Now,
+	}).Operations()
 }

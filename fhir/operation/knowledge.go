@@ -26,6 +26,7 @@ type Knowledge struct {
 	Terminology *terminology.Service
 	Profiles    *profile.Validator
 	Validator   rest.Validator // of $validate; nil is the one of writes
+	Extensions  []Extension    // operations of other packages
 }
 
 // KnowledgeOptions are what Knowledge is made of.

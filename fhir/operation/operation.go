@@ -96,6 +96,9 @@ func New(service *rest.Service, k Knowledge) *Set {
 	if k.Terminology != nil {
 		list = append(list, terminologyDefinitions()...)
 	}
+	for _, x := range k.Extensions {
+		list = append(list, x.definition())
+	}
 	if k.Validator == nil {
 		k.Validator = service.Validator
 	}
