@@ -39,18 +39,27 @@ func DeviceKey(ref models.Ref) fhir.Key {
 }
 
 // Devices writes a Device for each model version, the performer of its
-// assessments. One that has not changed makes no new version.
+// assessments, and a Library that holds its cards. What has not changed makes no
+// new version.
 func (l *Ledger) Devices(ctx context.Context, infos []*models.Info) error {
-	changes := make([]store.Change, len(infos))
-	for i, info := range infos {
-		key := DeviceKey(info.Ref)
+	var changes []store.Change
+	for _, info := range infos {
 		body, err := device(info).JSON()
 		if err != nil {
 			return err
 		}
-		if changes[i], err = change(store.Put, key, body); err != nil {
+		performer, err := change(store.Put, DeviceKey(info.Ref), body)
+		if err != nil {
 			return err
 		}
+		if body, err = libraryOf(info); err != nil {
+			return err
+		}
+		cards, err := change(store.Put, LibraryKey(info.Ref), body)
+		if err != nil {
+			return err
+		}
+		changes = append(changes, performer, cards)
 	}
 	_, err := l.store.Commit(ctx, changes)
 	return err

@@ -32,7 +32,7 @@ func command() *cli.Command {
 	return &cli.Command{
 		Name: "galen", Version: version, Usage: "a FHIR R4 clinical decision support server",
 		Commands: []*cli.Command{
-			serveCommand(), tokenCommand(), importCommand(), modelCheckCommand(), evaluateCommand(),
+			serveCommand(), tokenCommand(), importCommand(), modelCheckCommand(), evaluateCommand(), cardCommand(),
 			{Name: "audit", Usage: "the record of who did what", Commands: []*cli.Command{verifyCommand()}},
 		},
 	}
