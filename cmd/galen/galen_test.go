@@ -170,12 +170,12 @@ func TestMainJob(t *testing.T) {
 	}
 
 	g.want(403, "GET", "/fhir/AuditEvent?patient=demo-kidney", clinician, "")
-	audits := g.want(200, "GET", "/fhir/AuditEvent?patient=demo-kidney", officer, "")
+	audits := g.want(200, "GET", "/fhir/AuditEvent?patient=demo-kidney&_count=500", officer, "")
 	who := string(audits.Raw())
 	if !strings.Contains(who, "test-ehr") || !strings.Contains(who, "test-clinician") {
 		t.Errorf("the audit does not say who: %.800s", who)
 	}
-	denied := g.want(200, "GET", "/fhir/AuditEvent?outcome=4", officer, "")
+	denied := g.want(200, "GET", "/fhir/AuditEvent?outcome=4&_count=500", officer, "")
 	if denied.Get("entry").Len() == 0 {
 		t.Error("the denial is not on record")
 	}
