@@ -251,6 +251,12 @@ func (p *performance) get(ctx context.Context, e *entry.Entry) (answer, error) {
 		a.resource = p.Capabilities(p.caller.Base).JSON()
 	case n == 1:
 		a.resource, err = p.Search(ctx, p.caller, rest.SearchIn{Type: parts[0], Query: e.Query, Strict: p.strict})
+	case n == 3:
+		in := rest.SearchIn{Type: parts[2], Compartment: e.Key(), Query: e.Query, Strict: p.strict}
+		if in.Type == "*" {
+			in.Type = ""
+		}
+		a.resource, err = p.Search(ctx, p.caller, in)
 	case n == 2, n == 4 && parts[2] == "_history":
 		return p.one(ctx, e, parts)
 	default:
