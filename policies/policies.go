@@ -70,6 +70,7 @@ const (
 	AuditRead   Action = "audit:read"
 	AuditVerify Action = "audit:verify"
 	AuditExport Action = "audit:export"
+	AuditHold   Action = "audit:hold" // keep entries from being pruned, or let them go
 
 	BreakGlass       Action = "break-glass"        // open an emergency access to one patient
 	BreakGlassReview Action = "break-glass:review" // list them and sign them off
@@ -85,7 +86,7 @@ func Actions() []Action {
 	return []Action{
 		Read, Search, Create, Update, Delete, Invoke, Feedback,
 		PolicyRead, PolicyPropose, PolicyApprove, PolicyActivate, PolicySimulate,
-		AuditRead, AuditVerify, AuditExport, BreakGlass, BreakGlassReview, ModelRead, ModelPromote, ModelRetire, ModelInfer,
+		AuditRead, AuditVerify, AuditExport, AuditHold, BreakGlass, BreakGlassReview, ModelRead, ModelPromote, ModelRetire, ModelInfer,
 	}
 }
 

@@ -487,3 +487,19 @@ func TestOtherReports(t *testing.T) {
 	officer.Do("GET", "/compliance/user-report", "").Want(400)
 	officer.Do("GET", "/compliance/denials?from=yesterday", "").Want(400)
 }
+
+// Legal holds are placed and released by compliance officers alone.
+func TestHoldsOverHTTP(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	officer := s.As("compliance", as("officer", ""))
+	for _, role := range []string{"admin", "clinician", "patient"} {
+		s.As(role).Do("POST", "/compliance/holds", `{"patient":"p1","reason":"x"}`, "Content-Type", jsonBody).Want(403)
+	}
+	officer.Do("POST", "/compliance/holds", `{"patient":"p1"}`, "Content-Type", jsonBody).Want(400)
+	id := officer.Do("POST", "/compliance/holds", `{"patient":"p1","reason":"a court asks"}`, "Content-Type", jsonBody).Want(201).JSON().Get("id").Text()
+	if list := officer.Do("GET", "/compliance/holds", "").Want(200).JSON().Get("holds"); list.Len() != 1 {
+		t.Errorf("holds: %s", list.Raw())
+	}
+	officer.Do("DELETE", "/compliance/holds/"+id, "").Want(200)
+	officer.Do("DELETE", "/compliance/holds/"+id, "").Want(409)
+}

@@ -37,6 +37,7 @@ import (
 	"galen/policies/audit"
 	"galen/policies/audit/balp"
 	"galen/policies/compliance"
+	"galen/policies/retention"
 	"galen/server/auth/hookjwt"
 	"galen/store"
 	"galen/store/sqlite"
@@ -56,10 +57,11 @@ type options struct {
 	words    string // of --full-text
 	packages string // folder of FHIR packages; "" for none
 	codes    codeServer
-	whole    bool   // references between resources are kept whole
-	deletes  int    // resources that one conditional delete may remove
-	copy     string // file of checkpoints elsewhere; "" for none
-	zone     string // of business hours, "Europe/Berlin"; "" is UTC
+	whole    bool              // references between resources are kept whole
+	deletes  int               // resources that one conditional delete may remove
+	copy     string            // file of checkpoints elsewhere; "" for none
+	zone     string            // of business hours, "Europe/Berlin"; "" is UTC
+	periods  retention.Periods // of the audit; none is for ever
 	hooks    hookOptions
 }
 
@@ -91,7 +93,7 @@ func optionsOf(c *cli.Command) options {
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
 		c.Int64("max-entries"), c.String("full-text"), c.String("packages"),
 		codeServer{c.String("terminology-server"), c.String("terminology-token-file")},
-		c.Bool("referential-integrity"), c.Int("conditional-deletes"), c.String("checkpoint-copy"), c.String("zone"),
+		c.Bool("referential-integrity"), c.Int("conditional-deletes"), c.String("checkpoint-copy"), c.String("zone"), periodsOf(c),
 		hookOptionsOf(c),
 	}
 }

@@ -7,9 +7,33 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/urfave/cli/v3"
+
 	"galen/policies/compliance"
+	"galen/policies/retention"
 	"galen/store/sqlite"
 )
+
+// retentionFlags say how long classes of audit entries are kept.
+func retentionFlags() []cli.Flag {
+	var list []cli.Flag
+	for _, class := range []retention.Class{retention.Access, retention.Security, retention.Models} {
+		list = append(list, &cli.DurationFlag{
+			Name: "retain-" + string(class), Usage: "how long audit entries about " + string(class) + " are kept, such as 52560h for six years; 0 is for ever",
+		})
+	}
+	return list
+}
+
+func periodsOf(c *cli.Command) retention.Periods {
+	periods := retention.Periods{}
+	for _, class := range []retention.Class{retention.Access, retention.Security, retention.Models} {
+		if d := c.Duration("retain-" + string(class)); d > 0 {
+			periods[class] = d
+		}
+	}
+	return periods
+}
 
 // openOffice opens the database, and what decides and records over it.
 func (a *app) openOffice(ctx context.Context, o options, t tables) error {
@@ -23,7 +47,7 @@ func (a *app) openOffice(ctx context.Context, o options, t tables) error {
 	}
 	a.office, err = compliance.Open(ctx, compliance.Config{
 		Dir: o.data, Defs: t.defs, Criteria: t.parser, Driver: db, Now: time.Now, NewID: newID, Random: rand.Reader,
-		Zone: zone, CheckpointCopy: o.copy,
+		Zone: zone, CheckpointCopy: o.copy, Periods: o.periods,
 	})
 	if err != nil {
 		return errors.Join(err, db.Close())

@@ -12,6 +12,7 @@ package compliance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"galen/policies/consent"
 	"galen/policies/proposal"
 	"galen/policies/report"
+	"galen/policies/retention"
 	"galen/policies/simulate"
 	"galen/policies/transparency"
 	"galen/policies/watch"
@@ -47,6 +49,7 @@ type Config struct {
 	CheckpointTime   time.Duration  // 0 is a minute
 	CheckpointCopy   string         // file beside the log; "" for none
 	AuditSegmentSize int64          // bytes; 0 is 64 MiB
+	Periods          retention.Periods
 }
 
 // LogDir is where the audit log lies in the data directory.
@@ -65,6 +68,7 @@ type Office struct {
 	Book      *proposal.Book
 	Glass     *breakglass.Registry
 	Reporter  *report.Reporter
+	Keeper    *retention.Keeper
 	Explainer *simulate.Explainer // its Store and Index are set by Serve
 
 	closers []func() error
@@ -127,6 +131,13 @@ func (o *Office) openRecord(c Config, shipped policies.Revision) error {
 		return err
 	}
 	o.closers = append(o.closers, o.Tree.Close)
+	o.Keeper, err = retention.Open(retention.Config{
+		Path: filepath.Join(c.Dir, "compliance", "holds.jsonl"), Log: o.Log, Tree: o.Tree, Periods: c.Periods, Now: c.Now, NewID: c.NewID,
+	})
+	if err != nil {
+		return err
+	}
+	o.closers = append(o.closers, o.Keeper.Close)
 	o.Book, err = proposal.Open(filepath.Join(c.Dir, "compliance", "policies.jsonl"), o.Engine, shipped, c.Now)
 	if err != nil {
 		return err
@@ -151,8 +162,12 @@ func (o *Office) Serve(s *store.Store, index store.Indexer) {
 	o.Explainer = &simulate.Explainer{Engine: o.Engine, Log: o.Log, Store: s, Index: index}
 }
 
-// Run does the office's chores until ctx ends: checkpoints when they are due, and
-// the ends of emergency accesses on record. Look at each tick; errors are handed
+// pruneEvery is how often the log is looked through for what may go.
+const pruneEvery = time.Hour
+
+// Run does the office's chores until ctx ends: checkpoints when they are due, the
+// ends of emergency accesses on record, and the pruning of what need not be kept.
+// Look at each tick; errors are handed
 // to report.
 func (o *Office) Run(ctx context.Context, ticks <-chan time.Time, report func(error)) {
 	signs := make(chan time.Time)
@@ -162,6 +177,7 @@ func (o *Office) Run(ctx context.Context, ticks <-chan time.Time, report func(er
 		o.Tree.Run(ctx, signs, report)
 	}()
 	defer func() { <-done }()
+	var pruned time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -169,6 +185,12 @@ func (o *Office) Run(ctx context.Context, ticks <-chan time.Time, report func(er
 		case at := <-ticks:
 			if err := o.expire(ctx); err != nil && ctx.Err() == nil {
 				report(err)
+			}
+			if at.Sub(pruned) >= pruneEvery {
+				pruned = at
+				if err := o.prune(ctx); err != nil && ctx.Err() == nil {
+					report(err)
+				}
 			}
 			select {
 			case signs <- at:
@@ -187,6 +209,18 @@ func (o *Office) expire(ctx context.Context) error {
 			Kind: audit.BreakGlassStop, Agent: audit.Agent{Subject: a.Subject, FHIRUser: a.User, Client: a.Client, Purpose: a.Purpose},
 			Patients: []string{"Patient/" + a.Patient}, Object: a.ID, Reason: "expired",
 		}
+		if _, failed := o.Log.Append(ctx, entry); failed != nil {
+			return errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// prune lets go what need not be kept, and puts that on record.
+func (o *Office) prune(ctx context.Context) error {
+	gone, err := o.Keeper.Prune(ctx)
+	for _, s := range gone {
+		entry := audit.Entry{Kind: audit.AuditUse, Object: fmt.Sprintf("pruned entries %d to %d", s.First, s.Last)}
 		if _, failed := o.Log.Append(ctx, entry); failed != nil {
 			return errors.Join(err, failed)
 		}

@@ -53,10 +53,10 @@ func capabilities() []string {
 // "plain" must not be supported.
 func Configuration(e Endpoints) ([]byte, error) {
 	d := document{Endpoints: e, Grants: e.Grants, Challenges: []string{"S256"}, Capabilities: capabilities()}
-	if len(d.Grants) == 0 {
-		d.Grants = []string{"client_credentials"}
-		if e.Authorization != "" {
-			d.Grants = []string{"authorization_code", "client_credentials"}
+	if d.Grants == nil {
+		d.Grants = []string{}
+		if e.Authorization != "" { // the default of RFC 8414, less the implicit grant
+			d.Grants = []string{"authorization_code"}
 		}
 	}
 	if e.Authorization != "" {

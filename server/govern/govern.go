@@ -75,6 +75,10 @@ func Routes(o *compliance.Office) []Route {
 		at(post, "/break-glass/:id/review", look(policies.BreakGlassReview, "break-glass review", g.glassReview)),
 		at(del, "/break-glass/:id", duty{policies.BreakGlass, audit.BreakGlassStop, "break-glass", g.glassStop}),
 
+		at(get, "/holds", look(policies.AuditHold, "holds", g.holds)),
+		at(post, "/holds", look(policies.AuditHold, "place hold", g.placeHold)),
+		at(del, "/holds/:id", look(policies.AuditHold, "release hold", g.releaseHold)),
+
 		at(get, "/audit/checkpoint", look(policies.AuditVerify, "checkpoint", g.checkpoint)),
 		at(get, "/audit/key", look(policies.AuditVerify, "checkpoint key", g.checkpointKey)),
 		at(get, "/audit/proof", look(policies.AuditVerify, "proof", g.proof)),
