@@ -28,7 +28,7 @@ func serveCommand() *cli.Command {
 		&cli.DurationFlag{Name: "drain", Value: 20 * time.Second, Usage: "time that running requests get at the end"},
 		&cli.Int64Flag{Name: "max-body", Value: 64 << 20, Usage: "longest request body in bytes"},
 		text("log-level", "info", "debug, info, warn or error"),
-	}, slices.Concat(securityFlags(), grpcFlags(), commonFlags(), hookFlags())...)
+	}, slices.Concat(securityFlags(), retentionFlags(), grpcFlags(), commonFlags(), hookFlags())...)
 	for _, f := range flags {
 		configurable(f, file)
 	}

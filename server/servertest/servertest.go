@@ -68,6 +68,7 @@ type Server struct {
 	REST     *rest.Service
 	Store    *store.Store
 	AuditLog *audit.Log
+	Dir      string // of the audit log and what governs
 	Office   *compliance.Office
 	Logs     *Buffer // what was logged, JSON lines
 	issuer   *auth.Issuer
@@ -159,8 +160,9 @@ func (s *Server) rest(o Options) *rest.Service {
 	parser := parse.New(d.defs, d.units, parse.Options{
 		Base: base, Zone: time.UTC, Now: o.Now, Own: []string{"_format", "_pretty", rest.PageParam},
 	})
+	s.Dir = s.tb.TempDir()
 	office, err := compliance.Open(s.tb.Context(), compliance.Config{
-		Dir: s.tb.TempDir(), Defs: d.defs, Criteria: parser, Driver: o.Driver, Now: o.Now, NewID: uuid.NewString, Random: rand.Reader,
+		Dir: s.Dir, Defs: d.defs, Criteria: parser, Driver: o.Driver, Now: o.Now, NewID: uuid.NewString, Random: rand.Reader,
 		Revision: o.Policy,
 	})
 	s.Office = must(s.tb, office, err)
