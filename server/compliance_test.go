@@ -182,6 +182,36 @@ func TestBreakGlassOverHTTP(t *testing.T) {
 	}
 }
 
+// Acceptance 34: a request may bring the reason of an emergency along.
+func TestBreakGlassHeader(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	twoPatients(t, s)
+	for _, p := range []string{"p1", "p2"} {
+		s.As("admin").Do("PUT", "Consent/"+p, `{"resourceType":"Consent","id":"`+p+`","status":"active","scope":{"coding":[{"code":"patient-privacy"}]},"category":[{"text":"x"}],"policyRule":{"coding":[{"code":"OPTOUT"}]},"patient":{"reference":"Patient/`+p+`"}}`).Want(201)
+	}
+	doctor := s.As("clinician", as("dr-a", "Practitioner/a"))
+	for name, c := range map[string]struct {
+		client  servertest.Client
+		headers []string
+		want    int
+	}{
+		"without":       {doctor, nil, 404},
+		"no patient":    {doctor, []string{"X-Break-Glass", "unconscious"}, 400},
+		"short reason":  {doctor, []string{"X-Break-Glass", "x", "X-Break-Glass-Patient", "p1"}, 400},
+		"other purpose": {doctor, []string{"X-Break-Glass", "unconscious", "X-Break-Glass-Patient", "p1", "X-Purpose-Of-Use", "HRESCH"}, 400},
+		"a patient":     {s.As("patient", launch("p2", "")), []string{"X-Break-Glass", "curious", "X-Break-Glass-Patient", "p1"}, 403},
+		"another one":   {doctor, []string{"X-Break-Glass", "unconscious", "X-Break-Glass-Patient", "p2", "X-Purpose-Of-Use", "BTG"}, 404},
+	} {
+		if got := c.client.Do("GET", "Observation/o1", "", c.headers...).Status; got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	doctor.Do("GET", "Observation/o1", "", "X-Break-Glass", "unconscious", "X-Break-Glass-Patient", "p1", "X-Purpose-Of-Use", "ETREAT").Want(200)
+	if got := s.Office.Glass.List(true); len(got) != 2 || got[1].Purpose != "ETREAT" {
+		t.Errorf("accesses: %+v", got)
+	}
+}
+
 // Acceptance 38: the access report equals a script of accesses exactly: who,
 // when, app, purpose, what, allowed or not, rule and revision.
 func TestAccessReportEqualsTheScript(t *testing.T) {

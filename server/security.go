@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 
 	"github.com/gin-gonic/gin"
 
 	"galen/fhir"
+	"galen/server/govern"
 )
 
 // secure sets the headers that keep a browser from doing harm with an answer:
@@ -50,6 +52,9 @@ func (s *Server) authenticate(ctx context.Context, c *gin.Context, r *request) e
 	if !s.limiter.Allow("client " + p.Client + " " + p.Subject) {
 		return throttled()
 	}
+	if r.header.Get(glassHeader) != "" {
+		return s.breakGlass(ctx, r)
+	}
 	if wanted := r.header.Get(purposeHeader); wanted != "" {
 		if !slices.Contains(p.Purposes, wanted) {
 			return fhir.E("server.authenticate", fhir.Forbidden, purposeHeader, "the token does not allow this purpose of use")
@@ -57,6 +62,28 @@ func (s *Server) authenticate(ctx context.Context, c *gin.Context, r *request) e
 		r.Principal.Purpose = wanted
 	}
 	return nil
+}
+
+// A request may open an emergency access on its way: with the reason, the logical
+// id of the patient, and ETREAT or BTG as its purpose of use.
+const (
+	glassHeader        = "X-Break-Glass"
+	glassPatientHeader = "X-Break-Glass-Patient"
+)
+
+func (s *Server) breakGlass(ctx context.Context, r *request) error {
+	if s.Compliance == nil {
+		return fhir.E("server.breakGlass", fhir.NotSupported, glassHeader, "this server has no emergency access")
+	}
+	body, err := json.Marshal(map[string]string{
+		"patient": r.header.Get(glassPatientHeader), "reason": r.header.Get(glassHeader), "purpose": r.header.Get(purposeHeader),
+	})
+	if err != nil {
+		return &fhir.Error{Op: "server.breakGlass", Err: err}
+	}
+	return govern.BreakGlass(ctx, s.Compliance, &govern.Call{
+		Principal: r.Principal, RequestID: r.RequestID, Address: r.Address, Body: body,
+	})
 }
 
 // thumbprint is the x5t#S256 of the certificate that the client showed.

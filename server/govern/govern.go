@@ -104,6 +104,14 @@ func Routes(o *compliance.Office) []Route {
 	}
 }
 
+// BreakGlass opens an emergency access for a request that brings its reason
+// along, decided and on record like POST /compliance/break-glass.
+func BreakGlass(ctx context.Context, o *compliance.Office, r *Call) error {
+	g := &API{o}
+	_, err := g.govern(duty{policies.BreakGlass, audit.BreakGlass, "break-glass", g.breakGlass})(ctx, r)
+	return err
+}
+
 // act does one duty. It returns what the record names beside the duty: a digest,
 // an id, a patient, never a patient's data.
 type act func(ctx context.Context, r *Call) (out Answer, about string, err error)
