@@ -20,6 +20,8 @@ type Layers struct {
 	Relations Relations
 	// Emergencies are the open break-glass accesses; nil: there are none.
 	Emergencies Emergencies
+	// Labels knows which security labels are in use; nil: any may be.
+	Labels Labels
 	// Now is the clock of business-hours, in the hospital's zone; nil is time.Now.
 	Now func() time.Time
 }
@@ -52,6 +54,12 @@ type Relations interface {
 type Emergencies interface {
 	// Active are the logical ids of the patients to whom the subject has one.
 	Active(subject string) []string
+}
+
+// Labels knows which security labels have ever been given to a resource.
+type Labels interface {
+	// InUse are those of the labels that were.
+	InUse(labels []string) []string
 }
 
 func (l *Layers) now() time.Time {
@@ -129,8 +137,12 @@ func (e *Engine) protection(p *Principal, resourceType string, v verdict) (conse
 			consent = search.Not{Of: kept}
 		}
 	}
-	if len(v.withheld) > 0 {
-		labels = withoutLabels(v.withheld)
+	kept := v.withheld
+	if e.layers.Labels != nil && len(kept) > 0 {
+		kept = e.layers.Labels.InUse(kept)
+	}
+	if len(kept) > 0 {
+		labels = withoutLabels(kept)
 	}
 	return consent, labels
 }

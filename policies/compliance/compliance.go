@@ -23,6 +23,7 @@ import (
 	"galen/policies/breakglass"
 	"galen/policies/care"
 	"galen/policies/consent"
+	"galen/policies/label"
 	"galen/policies/proposal"
 	"galen/policies/report"
 	"galen/policies/retention"
@@ -90,9 +91,15 @@ func Open(ctx context.Context, c Config) (o *Office, err error) {
 	if err := consents.Load(ctx, c.Driver); err != nil {
 		return nil, err
 	}
+	labels, err := label.Open(ctx, filepath.Join(c.Dir, "compliance", "labels.jsonl"), c.Driver)
+	if err != nil {
+		return nil, err
+	}
+	o.closers = append(o.closers, labels.Close)
 	o.Driver = &watch.Driver{Driver: c.Driver, Seen: func(writes []store.Write) {
 		consents.Seen(writes)
 		relations.Seen(writes)
+		labels.Seen(writes)
 	}}
 	if o.Glass, err = breakglass.Open(filepath.Join(c.Dir, "compliance", "break-glass.jsonl"), c.Now, c.NewID); err != nil {
 		return nil, err
@@ -103,7 +110,7 @@ func Open(ctx context.Context, c Config) (o *Office, err error) {
 		revision = c.Revision(revision)
 	}
 	o.Engine, err = policies.NewLayered(revision, c.Defs, policies.Layers{
-		Criteria: c.Criteria, Consents: consents, Relations: relations, Emergencies: o.Glass,
+		Criteria: c.Criteria, Consents: consents, Relations: relations, Emergencies: o.Glass, Labels: labels,
 		Now: func() time.Time { return c.Now().In(c.Zone) },
 	})
 	if err != nil {
