@@ -146,19 +146,10 @@ func (s *Server) infer(ctx context.Context, r *request) (response, error) {
 			return response{}, fhir.E("server.infer", fhir.Malformed, headerLength, "want a number of bytes")
 		}
 	}
-	req, err := oip.DecodeRequest(r.body, header)
-	if err != nil {
-		return response{}, &fhir.Error{Op: "server.infer", Kind: fhir.Malformed, Err: err}
-	}
-	answer, err := s.Models.Infer(ctx, r.modelCaller(), serving.Call{Model: ref, Inputs: req.Inputs, Outputs: req.Names()})
+	e, err := s.Models.Answer(ctx, r.modelCaller(), ref, r.body, header)
 	if err != nil {
 		return response{}, err
 	}
-	res := oip.Response{
-		Model: answer.Model.Ref.Name, Version: string(answer.Model.Ref.Version), ID: req.ID,
-		Outputs: answer.Outputs, Refused: answer.Refused,
-	}
-	e := res.Encode(req)
 	if e.Header < 0 {
 		return response{kind: plainJSON, body: e.Body}, nil
 	}
@@ -176,19 +167,9 @@ func (s *Server) modelIndex(ctx context.Context, r *request) (response, error) {
 	if err := r.json(&in); err != nil {
 		return response{}, err
 	}
-	known, err := s.Models.Index(ctx, r.modelCaller())
+	entries, err := s.Models.Entries(ctx, r.modelCaller(), in.Ready)
 	if err != nil {
 		return response{}, err
-	}
-	entries := make([]oip.IndexEntry, 0, len(known))
-	for _, k := range known {
-		state := "READY"
-		if !k.Ready {
-			state = "UNAVAILABLE"
-		}
-		if k.Ready || !in.Ready {
-			entries = append(entries, oip.IndexEntry{Name: k.Ref.Name, Version: string(k.Ref.Version), State: state, Reason: k.Reason})
-		}
 	}
 	return jsonOf(entries)
 }

@@ -1,20 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"galen/models"
+	"galen/models/jail"
 	"galen/models/parcel"
 	"galen/models/serving"
 )
@@ -22,9 +18,6 @@ import (
 const (
 	uploadBytes = 1 << 30 // of an uploaded folder
 	uploadFiles = 16
-	checkTime   = 5 * time.Minute
-	checkCPU    = 120     // seconds of a check
-	checkMemory = 8 << 30 // bytes of address space of a check, which the Go runtime reserves generously
 )
 
 // openUploads makes what takes uploaded models. Without a list of what is trusted
@@ -49,36 +42,9 @@ func openUploads(o options) (*serving.Uploads, error) {
 		return nil, err
 	}
 	u.Check = func(ctx context.Context, dir string, ref models.Ref) error {
-		return checkInChild(ctx, program, []string{"model-check", "--onnxruntime", o.library, dir, ref.String()})
+		return jail.Run(ctx, program, []string{"model-check", "--onnxruntime", o.library, dir, ref.String()})
 	}
 	return u, nil
-}
-
-var errCheckCrashed = errors.New("the check ended without a verdict")
-
-// checkInChild runs the check in a process of its own. What that process says is
-// about the uploaded folder only, and so may be told to who uploaded it.
-func checkInChild(ctx context.Context, program string, args []string) error {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
-	for _, setting := range os.Environ() {
-		if strings.HasPrefix(setting, "GALEN_") || strings.HasPrefix(setting, "HOME=") || strings.HasPrefix(setting, "XDG_CACHE_HOME=") {
-			cmd.Env = append(cmd.Env, setting)
-		}
-	}
-	var told bytes.Buffer
-	cmd.Stderr = &told
-	err := cmd.Run()
-	if err == nil {
-		return nil
-	}
-	line, _, _ := strings.Cut(strings.TrimPrefix(told.String(), "galen: "), "\n")
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || !exit.Exited() || exit.ExitCode() != 1 || line == "" {
-		return fmt.Errorf("%w: %w", errCheckCrashed, err)
-	}
-	return errors.New(line)
 }
 
 // modelCheckCommand loads one version and says whether it holds. It limits
@@ -99,7 +65,7 @@ func modelCheckCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := limitSelf(); err != nil {
+			if err := jail.Enter(); err != nil {
 				return err
 			}
 			source, err := models.Dir(c.Args().Get(0))
@@ -114,17 +80,4 @@ func modelCheckCommand() *cli.Command {
 			return err
 		},
 	}
-}
-
-// limitSelf bounds processor time, memory and what can be written (nothing).
-func limitSelf() error {
-	for _, limit := range []struct {
-		what  int
-		value uint64
-	}{{syscall.RLIMIT_CPU, checkCPU}, {syscall.RLIMIT_AS, checkMemory}, {syscall.RLIMIT_FSIZE, 0}, {syscall.RLIMIT_CORE, 0}} {
-		if err := syscall.Setrlimit(limit.what, &syscall.Rlimit{Cur: limit.value, Max: limit.value}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -112,21 +112,13 @@ func rows(list []int) string {
 
 // RepositoryIndex lists versions.
 func (s *Server) RepositoryIndex(ctx context.Context, in *inference.RepositoryIndexRequest) (*inference.RepositoryIndexResponse, error) {
-	known, err := s.Models.Index(ctx, caller(ctx))
+	entries, err := s.Models.Entries(ctx, caller(ctx), in.GetReady())
 	if err != nil {
 		return nil, err
 	}
 	out := &inference.RepositoryIndexResponse{}
-	for _, k := range known {
-		state := "READY"
-		if !k.Ready {
-			state = "UNAVAILABLE"
-		}
-		if k.Ready || !in.GetReady() {
-			out.Models = append(out.Models, &inference.RepositoryIndexResponse_ModelIndex{
-				Name: k.Ref.Name, Version: string(k.Ref.Version), State: state, Reason: k.Reason,
-			})
-		}
+	for _, e := range entries {
+		out.Models = append(out.Models, &inference.RepositoryIndexResponse_ModelIndex{Name: e.Name, Version: e.Version, State: e.State, Reason: e.Reason})
 	}
 	return out, nil
 }
