@@ -80,7 +80,7 @@ var wrapped = map[string][]string{
 	"github.com/lestrrat-go/jwx":           {"galen/server/auth", "galen/server/auth/hookjwt"},
 	"github.com/prometheus/client_golang":  {"galen/server/figures"},
 	"google.golang.org/grpc":               {"galen/server/rpc", "galen/models/oip/inference"},
-	"github.com/urfave/cli":                {"galen/cmd/galen"},
+	"github.com/urfave/cli":                {"galen/cmd/galen", "galen/cmd/galen/modelcmd"},
 	"github.com/schollz/progressbar":       {"galen/cmd/galen"},
 	"github.com/goccy/go-yaml":             {"galen/models/manifest", "galen/policies", "galen/cmd/galen"},
 	"go.mongodb.org/mongo-driver":          {"galen/store/mongo"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"galen/cmd/galen/modelcmd"
 	"galen/server/auth"
 )
 
@@ -31,10 +32,10 @@ func main() {
 func command() *cli.Command {
 	return &cli.Command{
 		Name: "galen", Version: version, Usage: "a FHIR R4 clinical decision support server",
-		Commands: []*cli.Command{
-			serveCommand(), tokenCommand(), importCommand(), modelCheckCommand(), evaluateCommand(), cardCommand(),
+		Commands: append([]*cli.Command{
+			serveCommand(), tokenCommand(), importCommand(),
 			{Name: "audit", Usage: "the record of who did what", Commands: []*cli.Command{verifyCommand()}},
-		},
+		}, modelcmd.Commands()...),
 	}
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -14,11 +12,11 @@ import (
 	"galen/cds"
 	"galen/cds/feature"
 	"galen/cds/ondemand"
+	"galen/cmd/galen/modelcmd"
 	"galen/fhir/operation"
 	"galen/models"
 	"galen/models/catalog"
 	"galen/models/manifest"
-	"galen/models/onnx"
 	"galen/models/serving"
 	"galen/policies"
 	"galen/policies/audit"
@@ -47,34 +45,14 @@ func modelFlagsOf(c *cli.Command) modelFlags {
 	return modelFlags{providers: c.String("execution-providers"), trust: c.String("model-trust"), servers: c.String("model-servers")}
 }
 
-// openRuntime opens ONNX Runtime with the execution providers to prefer.
-func openRuntime(o options) (*onnx.Runtime, error) {
-	if o.library == "" {
-		path, err := onnx.DefaultPath(os.Getenv)
-		if err != nil {
-			return nil, err
-		}
-		o.library = path
-	}
-	runtime, err := onnx.Open(o.library)
-	if err != nil || o.providers == "" {
-		return runtime, err
-	}
-	return runtime.Providers(strings.Split(o.providers, ",")...)
-}
-
-func modelOptions(runtime *onnx.Runtime) models.Options {
-	return models.Options{Openers: map[manifest.Runtime]models.Opener{manifest.ONNX: runtime}}
-}
-
 // openModels loads the models and makes the service over them.
 func (a *app) openModels(ctx context.Context, o options, engine *policies.Engine, log *audit.Log) error {
-	runtime, err := openRuntime(o)
+	runtime, err := modelcmd.Runtime(o.library, o.providers)
 	if err != nil {
 		return err
 	}
 	settings := modelSettings(o.data)
-	opts := modelOptions(runtime)
+	opts := modelcmd.Options(runtime)
 	if opts.Openers[manifest.OIP], err = openServers(o.servers); err != nil {
 		return err
 	}

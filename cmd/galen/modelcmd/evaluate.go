@@ -1,4 +1,4 @@
-package main
+package modelcmd
 
 import (
 	"bytes"
@@ -49,7 +49,7 @@ func evaluateModel(ctx context.Context, c *cli.Command) (_ *evaluate.Report, err
 	if err != nil {
 		return nil, err
 	}
-	runtime, err := openRuntime(options{library: c.String("onnxruntime")})
+	runtime, err := Runtime(c.String("onnxruntime"), "")
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func evaluateModel(ctx context.Context, c *cli.Command) (_ *evaluate.Report, err
 		}
 		sources = append(sources, source)
 	}
-	all, err := models.Load(ctx, modelOptions(runtime), sources...)
+	all, err := models.Load(ctx, Options(runtime), sources...)
 	if err != nil {
 		return nil, err
 	}
