@@ -10,6 +10,7 @@ import (
 	"galen/fhir"
 	"galen/hooks"
 	"galen/server/auth/hookjwt"
+	"galen/server/cors"
 	"galen/server/media"
 )
 
@@ -39,9 +40,7 @@ func (s *Server) takeFeedback(ctx context.Context, r *request) (response, error)
 }
 
 func hookCaller(r *request) hooks.Caller {
-	return hooks.Caller{
-		Principal: r.Principal, RequestID: r.RequestID, Address: r.Address, Base: r.base, Alias: r.reached,
-	}
+	return hooks.Caller{Principal: r.Principal, RequestID: r.RequestID, Address: r.Address, Base: r.base, Alias: r.reached}
 }
 
 func hookBody(r *request) error {
@@ -84,22 +83,12 @@ func (s *Server) preflight(context.Context, *request) (response, error) {
 }
 
 // cors lets the web origins of registered clients use the routes of CDS Hooks
-// (https://cds-hooks.hl7.org/2.0/#cors). An origin that is not registered gets
-// no header, and its browser then shows it nothing.
-func (s *Server) cors(h http.Header, r *request) {
-	if !strings.HasPrefix(r.path, hooksPath) {
-		return
-	}
-	h.Add("Vary", "Origin")
-	origin := r.header.Get("Origin")
-	if origin == "" || !s.HookClients.Origin(origin) {
-		return
-	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")
-	if r.method == http.MethodOptions {
-		h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept")
-		h.Set("Access-Control-Max-Age", "600")
+// (https://cds-hooks.hl7.org/2.0/#cors).
+func (s *Server) cors(answer http.Header, r *request) {
+	if strings.HasPrefix(r.path, hooksPath) {
+		cors.Policy{
+			Origin: s.HookClients.Origin, Methods: "GET, POST, OPTIONS", Headers: "Authorization, Content-Type, Accept",
+			Expose: "X-Request-Id, Retry-After",
+		}.Answer(answer, r.method, r.header)
 	}
 }

@@ -2,13 +2,11 @@ package server
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -65,7 +63,7 @@ func (s *Server) respond(c *gin.Context, w wanted, out response) error {
 	body := out.body
 	if len(body) >= zipped && acceptsGzip(c.Request.Header.Get("Accept-Encoding")) {
 		var err error
-		if body, err = s.zip(body); err == nil {
+		if body, err = s.zips.Gzip(body); err == nil {
 			h.Set("Content-Encoding", "gzip")
 		} else {
 			body = out.body
@@ -162,29 +160,4 @@ func acceptsGzip(header string) bool {
 		}
 	}
 	return false
-}
-
-// zippers reuses gzip writers: a new one costs 800 KB.
-type zippers struct{ pool sync.Pool }
-
-func newZippers() *zippers {
-	return &zippers{sync.Pool{New: func() any {
-		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid constant
-		return w
-	}}}
-}
-
-func (s *Server) zip(body []byte) ([]byte, error) {
-	w := s.zippers.pool.Get().(*gzip.Writer)
-	defer s.zippers.pool.Put(w)
-	var out bytes.Buffer
-	out.Grow(len(body) / 4)
-	w.Reset(&out)
-	if _, err := w.Write(body); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
 }

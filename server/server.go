@@ -31,6 +31,7 @@ import (
 	"galen/server/auth/hookjwt"
 	"galen/server/figures"
 	"galen/server/limit"
+	"galen/server/zip"
 )
 
 // Authenticator turns an Authorization header into who calls. The error is of
@@ -82,7 +83,7 @@ type Server struct {
 	Config
 	engine  *gin.Engine
 	metrics *figures.Figures
-	zippers *zippers
+	zips    *zip.Pool
 	codec   *xml.Codec
 	ops     *operation.Set
 	limiter *limit.Limiter
@@ -96,7 +97,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	gin.SetMode(gin.ReleaseMode)
 	s := &Server{
-		Config: cfg, engine: gin.New(), metrics: figures.New(), zippers: newZippers(), codec: xml.New(cfg.REST.Defs),
+		Config: cfg, engine: gin.New(), metrics: figures.New(), zips: zip.NewPool(), codec: xml.New(cfg.REST.Defs),
 		ops: operation.New(cfg.REST, cfg.Knowledge), limiter: limit.New(cfg.Rate, cfg.Burst),
 	}
 	if s.Hooks != nil {
