@@ -495,3 +495,18 @@ func TestAuditOfACall(t *testing.T) {
 		t.Errorf("the other: %+v", runs["news2"])
 	}
 }
+
+// A key that one model could not have says nothing of another model's key.
+func TestUnavailableIsPerModel(t *testing.T) {
+	h := newHarness(t)
+	p := kidneyPatient()
+	sent := h.full(p[0], append(p[1:], wardVitals()...)...)
+	sent["kfre-4v-condition"] = raw(`{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]}`)
+	cards := h.cards(request{prefetch: sent}.String())
+	if d := h.cardAbout(cards, "Early Warning").Get("detail").Text(); !strings.Contains(d, "SpO2 scale 2) | none on record |") {
+		t.Errorf("NEWS2 knows its conditions: %s", d)
+	}
+	if d := h.cardAbout(cards, "Kidney").Get("detail").Text(); !strings.Contains(d, "on record | missing |") {
+		t.Errorf("the kidney model does not: %s", d)
+	}
+}

@@ -20,6 +20,7 @@ type result struct {
 	left            leftReason
 	missing         string   // the prefetch key, when left is leftData
 	incomplete      []string // prefetch keys of which not all could be had
+	evidence        feature.Evidence
 }
 
 // leftReason is why a model gave no assessment; it is a code in the audit and
@@ -64,12 +65,14 @@ func (d *Dispatcher) assess(ctx context.Context, in *invocation, s *Service, r c
 			out[i].left = leftData
 			continue
 		}
+		out[i].evidence = g.evidence
+		out[i].evidence.Unavailable = g.unavailable(s.needs[i])
 		ready = append(ready, i)
 	}
 	if len(ready) == 0 && len(out) > 0 {
 		return nil, lacking(out[0].missing)
 	}
-	return out, d.runAll(ctx, out, ready, g.evidence)
+	return out, d.runAll(ctx, out, ready)
 }
 
 // one is the outcome of a model by its position.
@@ -81,12 +84,12 @@ type one struct {
 
 // runAll runs models side by side until all are done or the budget is over. It
 // fails only if every model does.
-func (d *Dispatcher) runAll(ctx context.Context, out []result, ready []int, ev feature.Evidence) error {
+func (d *Dispatcher) runAll(ctx context.Context, out []result, ready []int) error {
 	at := d.Now()
 	done := make(chan one, len(ready)) // holds all, so that no model waits for a call that has ended
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0)+1)
 	for _, i := range ready {
-		info := out[i].info
+		info, ev := out[i].info, out[i].evidence
 		out[i].left = leftTime
 		d.running.Go(func() {
 			select {

@@ -155,10 +155,12 @@ func urgencyOf(a *cds.Assessment) int {
 	return 0
 }
 
+// present counts the features that rest on something in the record. "None on
+// record" is no evidence that one model knows more than another.
 func present(r *result) int {
 	n := 0
 	for i := range r.Features {
-		if r.Features[i].Present() {
+		if len(r.Features[i].Sources) > 0 {
 			n++
 		}
 	}

@@ -21,7 +21,7 @@ func answer(name, outcome string, indicator manifest.Indicator, found int) resul
 	info := &models.Info{Ref: models.Ref{Name: name}, Manifest: &manifest.Manifest{Name: name}}
 	a := &cds.Assessment{Model: info, Status: cds.Assessed, Predictions: []cds.Prediction{{Output: o, Band: &manifest.Band{Indicator: indicator}}}}
 	for range found {
-		a.Features = append(a.Features, feature.Value{Feature: &manifest.Feature{}, Status: feature.Found})
+		a.Features = append(a.Features, feature.Value{Feature: &manifest.Feature{}, Status: feature.Found, Sources: []string{"Observation/1"}})
 	}
 	return result{Assessment: a, info: info}
 }

@@ -107,9 +107,6 @@ var plainCode = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,39}$`)
 // offer.
 func (d *Dispatcher) count(e *feedback.Entry) {
 	l := Labels{Service: e.Service, Kind: string(e.Outcome)}
-	if len(e.Methods) > 0 {
-		l.Model = e.Methods[0]
-	}
 	if e.Reason.Code != "" {
 		l.Reason = "other"
 		for _, r := range overrideReasons {
@@ -118,5 +115,10 @@ func (d *Dispatcher) count(e *feedback.Entry) {
 			}
 		}
 	}
-	d.tally.add(CountFeedback, l)
+	if len(e.Methods) == 0 {
+		d.tally.add(CountFeedback, l)
+	}
+	for _, l.Model = range e.Methods { // a card may show several models
+		d.tally.add(CountFeedback, l)
+	}
 }

@@ -39,7 +39,7 @@ func (d *Dispatcher) gather(ctx context.Context, in *invocation, s *Service, r c
 		return nil, err
 	}
 	g := &gathered{data: data}
-	return g, g.sort(s, r)
+	return g, g.sort(r)
 }
 
 // source is where absent keys are fetched: the server that the call names, if
@@ -120,7 +120,7 @@ func (e *either) Fetch(ctx context.Context, query string) ([]prefetch.Item, erro
 // sort makes evidence of what the keys hold. A patient with another id than the
 // context's is refused: prefetch of two patients mixed up must never make a
 // card.
-func (g *gathered) sort(s *Service, r call.Request) error {
+func (g *gathered) sort(r call.Request) error {
 	const op = "hooks.evidence"
 	ev := &g.evidence
 	ev.PatientID = r.Patient
@@ -144,14 +144,18 @@ func (g *gathered) sort(s *Service, r call.Request) error {
 	if ev.Patient.Resource.Root().Kind() == jsontree.Absent {
 		return lacking(patientKey)
 	}
-	for _, needs := range s.needs {
-		for _, n := range needs {
-			if d := &g.data[n.template]; (d.Missing() || d.Partial) && !slices.Contains(ev.Unavailable, n.resource) {
-				ev.Unavailable = append(ev.Unavailable, n.resource)
-			}
+	return nil
+}
+
+// unavailable are the types of which a model's own queries did not bring all.
+func (g *gathered) unavailable(needs []need) []string {
+	var types []string
+	for _, n := range needs {
+		if d := &g.data[n.template]; (d.Missing() || d.Partial) && !slices.Contains(types, n.resource) {
+			types = append(types, n.resource)
 		}
 	}
-	return nil
+	return types
 }
 
 func lacking(key string) error {

@@ -14,10 +14,10 @@ import (
 
 const orderCheck = "galen-order-check"
 
-// withShipped adds the shipped definitions of the two models.
+// withShipped adds the shipped definitions.
 func withShipped(t *testing.T) func(*hooks.Config) {
 	return func(c *hooks.Config) {
-		zoo := two(hooks.Champions(c.Catalog))
+		zoo := hooks.Champions(c.Catalog)
 		c.Services = append(c.Services, hooks.Defined(must(rules.Shipped(zoo, call.Known))(t), zoo)...)
 	}
 }
