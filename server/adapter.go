@@ -1,7 +1,6 @@
 package server
 
 import (
-	"compress/gzip"
 	"context"
 	"io"
 	"log/slog"
@@ -15,7 +14,9 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/rest"
+	"galen/server/body"
 	"galen/server/figures"
+	"galen/server/header"
 	"galen/server/media"
 	"galen/server/origin"
 )
@@ -82,7 +83,7 @@ func (s *Server) timeout(rt route) time.Duration {
 
 func (s *Server) newRequest(c *gin.Context) *request {
 	id := c.Request.Header.Get("X-Request-Id")
-	if !echoed(id) {
+	if !header.RequestID(id) {
 		id = s.NewID()
 	}
 	base := origin.Of(c.Request, s.BaseURL)
@@ -99,17 +100,6 @@ func (s *Server) newRequest(c *gin.Context) *request {
 		}
 	}
 	return r
-}
-
-// echoed reports whether a client's request id can be taken over: visible ASCII
-// without quotes and the like, of a length for a log.
-func echoed(id string) bool {
-	for _, c := range []byte(id) {
-		if c <= ' ' || c > '~' || strings.IndexByte("\"'`\\<>", c) >= 0 {
-			return false
-		}
-	}
-	return id != "" && len(id) <= 128
 }
 
 // call authenticates, reads the body and runs the handler. A panic is an
@@ -134,7 +124,7 @@ func (s *Server) call(ctx context.Context, c *gin.Context, rt route, r *request)
 		r.stream = c.Request.Body
 	}
 	if rt.body {
-		if r.body, err = s.readBody(c.Request); err != nil {
+		if r.body, err = body.Read(c.Request, s.MaxBody); err != nil {
 			return response{}, err
 		}
 		if rt.kind == fhirRoute {
@@ -144,34 +134,6 @@ func (s *Server) call(ctx context.Context, c *gin.Context, rt route, r *request)
 		}
 	}
 	return rt.handle(ctx, r)
-}
-
-func (s *Server) readBody(r *http.Request) ([]byte, error) {
-	const op = "server.readBody"
-	tooLong := fhir.E(op, fhir.TooLong, "", "the request body is longer than allowed")
-	if r.ContentLength > s.MaxBody {
-		return nil, tooLong
-	}
-	reader := io.Reader(r.Body)
-	switch encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding {
-	case "", "identity":
-	case "gzip":
-		unzip, err := gzip.NewReader(r.Body)
-		if err != nil {
-			return nil, fhir.E(op, fhir.Malformed, "Content-Encoding", "the body is not gzip")
-		}
-		reader = unzip
-	default:
-		return nil, fhir.E(op, fhir.MediaUnknown, "Content-Encoding", "only gzip is read")
-	}
-	body, err := io.ReadAll(io.LimitReader(reader, s.MaxBody+1))
-	if err != nil {
-		return nil, fhir.E(op, fhir.Malformed, "", "the request body could not be read to its end")
-	}
-	if int64(len(body)) > s.MaxBody {
-		return nil, tooLong
-	}
-	return body, nil
 }
 
 // known is a method as a label of metrics: what clients make up is one.

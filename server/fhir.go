@@ -13,6 +13,7 @@ import (
 	"galen/fhir/rest"
 	"galen/fhir/rest/bundle"
 	"galen/fhir/view"
+	"galen/server/header"
 	"galen/server/media"
 	"galen/store"
 )
@@ -162,7 +163,7 @@ func (s *Server) delete(ctx context.Context, r *request) (response, error) {
 		return response{}, err
 	}
 	res := response{status: http.StatusNoContent, header: versionHeader(out.Header)}
-	if prefer(r.header, "return") == "OperationOutcome" {
+	if header.Prefer(r.header, "return") == "OperationOutcome" {
 		res.status, res.body = http.StatusOK, information("deleted")
 	}
 	return res, nil
@@ -180,7 +181,7 @@ func (r *request) written(out rest.Outcome) response {
 		done = "there already"
 	}
 	res.header.Set("Location", r.fhirBase()+"/"+fhir.VersionedReference(out.Key, out.Version))
-	switch prefer(r.header, "return") {
+	switch header.Prefer(r.header, "return") {
 	case "minimal":
 	case "OperationOutcome":
 		res.body = information(done)
@@ -196,26 +197,13 @@ func information(text string) []byte {
 	return []byte(`{"resourceType":"OperationOutcome","issue":[{"severity":"information","code":"informational","diagnostics":"` + text + `"}]}`)
 }
 
-// prefer reads one preference of RFC 7240, "" if it is not given.
-func prefer(h http.Header, name string) string {
-	for _, line := range h.Values("Prefer") {
-		for part := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ',' || c == ';' }) {
-			key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			if strings.EqualFold(strings.TrimSpace(key), name) {
-				return strings.Trim(strings.TrimSpace(value), `"`)
-			}
-		}
-	}
-	return ""
-}
-
 const formType = "application/x-www-form-urlencoded"
 
 // search answers for the system, a type or a compartment ("*" is all types of it),
 // and merges the URL's query with a form body
 // (https://hl7.org/fhir/R4/http.html#search).
 func (s *Server) search(ctx context.Context, r *request) (response, error) {
-	in := rest.SearchIn{Type: r.param("type"), Query: r.query, Strict: prefer(r.header, "handling") == "strict"}
+	in := rest.SearchIn{Type: r.param("type"), Query: r.query, Strict: header.Prefer(r.header, "handling") == "strict"}
 	if inner := r.param("inner"); inner != "" {
 		in.Type, in.Compartment = inner, r.key()
 	}
@@ -246,7 +234,7 @@ func (s *Server) bundle(ctx context.Context, r *request) (response, error) {
 		return response{}, err
 	}
 	body, err := bundle.Perform(ctx, s.REST, r.Caller, bundle.In{
-		Body: r.body, Return: prefer(r.header, "return"), Strict: prefer(r.header, "handling") == "strict", Operations: s.ops,
+		Body: r.body, Return: header.Prefer(r.header, "return"), Strict: header.Prefer(r.header, "handling") == "strict", Operations: s.ops,
 	})
 	return response{body: body}, err
 }

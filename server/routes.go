@@ -51,7 +51,7 @@ func (s *Server) routes() []route {
 		discovery = hookClient
 	}
 	get, post, put, del, patch := http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch
-	table := append(s.operationRoutes(), []route{
+	return append(s.operationRoutes(), []route{
 		{get, "/healthz", s.healthz, open, jsonRoute, false},
 		{get, "/readyz", s.readyz, open, jsonRoute, false},
 
@@ -85,22 +85,26 @@ func (s *Server) routes() []route {
 		{http.MethodOptions, hooksPath + "/:service", s.preflight, open, jsonRoute, false},
 		{http.MethodOptions, hooksPath + "/:service/feedback", s.preflight, open, jsonRoute, false},
 	}...)
-	for _, method := range []string{post, put, patch, del} { // metadata is no type
-		table = append(table, route{method, fhirPath + "/metadata", wrongMethod("GET, HEAD"), open, fhirRoute, false})
-	}
-	return table
+}
+
+// table is every line: what is served.
+func (s *Server) table() []route {
+	return slices.Concat(s.routes(), s.modelRoutes(), s.complianceRoutes())
 }
 
 // route registers the table; HEAD works wherever GET does
 // (https://hl7.org/fhir/R4/http.html#head).
 func (s *Server) route() {
-	for _, rt := range slices.Concat(s.routes(), s.modelRoutes(), s.complianceRoutes()) {
+	for _, rt := range s.table() {
 		s.engine.Handle(rt.method, rt.path, s.adapt(rt))
 		if rt.method == http.MethodGet {
 			s.engine.Handle(http.MethodHead, rt.path, s.adapt(rt))
 		}
 	}
-	s.engine.GET("/metrics", gin.WrapH(s.metrics))
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} { // metadata is no type
+		s.engine.Handle(method, fhirPath+"/metadata", s.adapt(route{path: "wrong method", access: open, kind: fhirRoute, handle: wrongMethod("GET, HEAD")}))
+	}
+	s.engine.Match([]string{http.MethodGet, http.MethodHead}, "/metrics", gin.WrapH(s.metrics))
 	s.engine.NoRoute(s.adapt(route{path: "unknown", access: open, kind: jsonRoute, handle: s.noRoute}))
 }
 
@@ -108,15 +112,7 @@ func (s *Server) route() {
 // own search for them (HandleMethodNotAllowed) panics on some paths, since it
 // walks the trees of all methods with the leftovers of the first.
 func (s *Server) noRoute(ctx context.Context, r *request) (response, error) {
-	var methods []string
-	for _, rt := range s.routes() {
-		if fits(rt.path, r.path) && !slices.Contains(methods, rt.method) {
-			methods = append(methods, rt.method)
-			if rt.method == http.MethodGet {
-				methods = append(methods, http.MethodHead)
-			}
-		}
-	}
+	methods := allowed(s.table(), r.path)
 	switch {
 	case strings.Contains(r.path, "/$"):
 		return response{}, fhir.E("server.route", fhir.NotFound, "", "there is no such operation here")
@@ -124,6 +120,29 @@ func (s *Server) noRoute(ctx context.Context, r *request) (response, error) {
 		return response{}, fhir.E("server.route", fhir.NotFound, "", "nothing is served at this URL")
 	}
 	return wrongMethod(strings.Join(methods, ", "))(ctx, r)
+}
+
+// allowed are the methods of a path: those of the lines with just that path, or
+// else of the patterns that it fits.
+func allowed(table []route, path string) []string {
+	var exact, other []string
+	for _, rt := range table {
+		list := &other
+		if rt.path == path {
+			list = &exact
+		} else if !fits(rt.path, path) {
+			continue
+		}
+		*list = append(*list, rt.method)
+		if rt.method == http.MethodGet {
+			*list = append(*list, http.MethodHead)
+		}
+	}
+	if exact == nil {
+		exact = other
+	}
+	slices.Sort(exact)
+	return slices.Compact(exact)
 }
 
 // fits reports whether a path is one of a pattern's.
