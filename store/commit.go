@@ -50,6 +50,9 @@ type Result struct {
 	// tombstone; zero for the deletion of what never existed.
 	Record
 	Outcome Outcome
+	// Before was current until then, tombstones included; zero for a key never
+	// used and for Matched.
+	Before Record
 }
 
 // CreateOptions refine Create.
@@ -242,7 +245,7 @@ func (s *Store) decide(d *draft, current Record, now time.Time) (Write, Result, 
 	case d.Method == Post && current.Exists():
 		return Write{}, Result{}, fhir.E(op, fhir.Conflict, d.Key.Type+".id", "the id is in use")
 	case d.Method == Delete && !live:
-		return Write{}, Result{current, Unchanged}, nil
+		return Write{}, Result{current, Unchanged, current}, nil
 	}
 	header := fhir.Header{Key: d.Key, Version: current.Version + 1, LastUpdated: now}
 	if now.Before(current.LastUpdated) {
@@ -251,18 +254,18 @@ func (s *Store) decide(d *draft, current Record, now time.Time) (Write, Result, 
 	w := Write{Record: Record{Header: header, Method: d.Method}, Expect: current.Version}
 	if d.Method == Delete {
 		w.Deleted = true
-		return w, Result{w.Record, Removed}, nil
+		return w, Result{w.Record, Removed, current}, nil
 	}
 	outcome := Created
 	if live {
 		outcome = Updated
 		if s.same(d.Resource, current) {
-			return Write{}, Result{current, Unchanged}, nil
+			return Write{}, Result{current, Unchanged, current}, nil
 		}
 	}
 	w.Body = d.Resource.Stamp(header)
 	w.Entries, w.Unless = d.entries, d.IfNoneExist
-	return w, Result{w.Record, outcome}, nil
+	return w, Result{w.Record, outcome, current}, nil
 }
 
 // holds evaluates Change.IfMatch.
@@ -303,5 +306,5 @@ func (s *Store) matched(ctx context.Context, c *ConflictError, changes int) ([]R
 	if err != nil {
 		return nil, err
 	}
-	return []Result{{records[0], Matched}}, nil
+	return []Result{{Record: records[0], Outcome: Matched}}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -127,10 +128,18 @@ func TestInteractionsAreOnRecord(t *testing.T) {
 			}
 			return err
 		}, fhir.Deleted, `read minor [Observation/o] [] ""`},
+		{"brought back for another patient", func(ctx context.Context) error {
+			_, err := s.REST.Update(ctx, caller, o, []byte(strings.Replace(observation, "Patient/one", "Patient/two", 1)), "")
+			return err
+		}, 0, `update success [Observation/o/_history/6] [Patient/two] ""`},
+		{"moved to the other patient", func(ctx context.Context) error {
+			_, err := s.REST.Update(ctx, caller, o, []byte(observation), "")
+			return err
+		}, 0, `update success [Observation/o/_history/7] [Patient/one Patient/two] ""`},
 		{"type history", func(ctx context.Context) error {
 			_, err := s.REST.History(ctx, caller, rest.HistoryIn{Type: o.Type, Query: url.Values{"_count": {"1"}}})
 			return err
-		}, 0, `history-type success [Observation/o/_history/5] [] ""`},
+		}, 0, `history-type success [Observation/o/_history/7] [Patient/one] ""`},
 	}
 	for _, step := range steps {
 		t.Run(step.name, func(t *testing.T) {

@@ -40,13 +40,7 @@ func (s *Service) commit(ctx context.Context, c Caller, acts []*act, changes []s
 		if r.Exists() {
 			acts[i].touch(r.Record)
 		}
-		if r.Outcome == store.Removed { // the tombstone does not tell whose it was
-			before, err := s.Store.ReadVersion(ctx, r.Key, r.Version-1)
-			if err != nil {
-				return nil, err
-			}
-			acts[i].about(before)
-		}
+		acts[i].about(r.Before) // whose it was: a tombstone does not tell, nor what moved to another patient
 	}
 	return out, nil
 }
