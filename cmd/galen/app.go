@@ -26,6 +26,7 @@ import (
 	"galen/fhir/search"
 	"galen/fhir/search/index"
 	"galen/fhir/search/parse"
+	"galen/fhir/search/vocabulary"
 	"galen/fhir/spec"
 	"galen/fhir/ucum"
 	"galen/fhir/validate"
@@ -40,6 +41,7 @@ import (
 	"galen/policies/retention"
 	"galen/server/auth/hookjwt"
 	"galen/store"
+	"galen/store/datadir"
 	"galen/store/sqlite"
 )
 
@@ -141,7 +143,7 @@ type tables struct {
 	units  *ucum.Table
 	index  *index.Indexer
 	parser *parse.Parser
-	codes  *codes // of the parser
+	codes  *vocabulary.Vocabulary // of the parser
 }
 
 // patches are the formats that PATCH takes.
@@ -160,7 +162,7 @@ func loadTables(base string, words search.FullText) (tables, error) {
 	if err != nil {
 		return tables{}, err
 	}
-	t := tables{defs: defs, units: units, engine: path.New(defs, units), codes: &codes{}}
+	t := tables{defs: defs, units: units, engine: path.New(defs, units), codes: &vocabulary.Vocabulary{}}
 	if t.index, err = index.New(defs, t.engine, units, index.Options{Base: base, Zone: time.UTC, FullText: words}); err != nil {
 		return tables{}, err
 	}
@@ -186,7 +188,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if o.baseURL != "" {
 		base = o.baseURL + "/fhir/"
 	}
-	words, err := fullText(o.data, o.words)
+	words, err := datadir.FullText(o.data, o.words)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +196,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.cursors, err = cursorKey(o.data, rand.Reader); err != nil {
+	if a.cursors, err = datadir.CursorKey(o.data, rand.Reader); err != nil {
 		return nil, err
 	}
 	if err := a.openOffice(ctx, o, t); err != nil {
@@ -208,7 +210,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if a.knowledge, err = newKnowledge(t, a.store, o); err != nil {
 		return nil, err
 	}
-	t.codes.service, t.codes.store = a.knowledge.Terminology, a.store
+	t.codes.Service, t.codes.Store = a.knowledge.Terminology, a.store
 	validator, err := newValidator(t, o.level, a.knowledge.Profiles)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package datadir
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 // Cursors survive a restart (spec/fhir.md item 38): the key is the same again.
 func TestCursorKey(t *testing.T) {
 	dir := t.TempDir()
-	first, err := cursorKey(dir, rand.Reader)
+	first, err := CursorKey(dir, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := cursorKey(dir, rand.Reader)
+	again, err := CursorKey(dir, rand.Reader)
 	if err != nil || !bytes.Equal(first, again) || len(first) != cursorKeySize {
 		t.Errorf("the key changed: %v", err)
 	}
@@ -26,7 +26,7 @@ func TestCursorKey(t *testing.T) {
 	if err := os.WriteFile(path, first[:8], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cursorKey(dir, rand.Reader); err == nil {
+	if _, err := CursorKey(dir, rand.Reader); err == nil {
 		t.Error("a damaged key was taken")
 	}
 }

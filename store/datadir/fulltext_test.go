@@ -1,4 +1,4 @@
-package main
+package datadir
 
 import (
 	"os"
@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"galen/fhir/search"
-	"galen/store/sqlite"
 )
 
 // A store answers _text and _content wholly or not at all: what it was made with
 // stays.
 func TestFullText(t *testing.T) {
 	fresh, old := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(old, sqlite.File), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(old, database), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	steps := []struct {
@@ -31,7 +30,7 @@ func TestFullText(t *testing.T) {
 		{"everything, unless told otherwise", t.TempDir(), "", search.AllText, false},
 	}
 	for _, s := range steps {
-		got, err := fullText(s.dir, s.want)
+		got, err := FullText(s.dir, s.want)
 		if got != s.amount || (err != nil) != s.fails {
 			t.Errorf("%s: %d, %v", s.name, got, err)
 		}
