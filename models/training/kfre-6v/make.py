@@ -24,7 +24,8 @@ SPEC = {
     "require": [["egfr", "creatinine"]],
     "applicable": [{"feature": "age", "ge": 18, "reason": "the equation was made for adults"},
                    {"feature": "kidney_replacement", "lt": 1, "reason": "kidney failure is on record already (dialysis, transplant or end-stage disease)"},
-                   {"output": "egfr", "lt": 60, "reason": "the equation is for chronic kidney disease G3–G5, eGFR below 60 mL/min/1.73 m²"}],
+                   {"output": "egfr", "lt": 60, "reason": "the equation is for chronic kidney disease G3–G5, eGFR below 60 mL/min/1.73 m²"},
+                   {"output": "known", "ge": 1, "reason": "neither diabetes nor hypertension is on record, which may only mean that nobody wrote it down; the equation with 4 variables needs neither"}],
     "outputs": [
         probability("risk_2y", "Kidney failure within 2 years", ESRD, "P2Y", f"North American baseline survival {BASELINES['risk_2y']:.4f}", "headline",
                     bands=[band("Very high", "critical", "high", "Prepare for kidney replacement therapy (KDIGO 2024, 2-year risk of 40 % or more).", ge=0.4),
@@ -35,6 +36,7 @@ SPEC = {
         probability("risk_2y_world", "Kidney failure within 2 years, calibrated outside North America", ESRD, "P2Y", f"Baseline survival {BASELINES['risk_2y_world']:.4f} outside North America"),
         probability("risk_5y_world", "Kidney failure within 5 years, calibrated outside North America", ESRD, "P5Y", f"Baseline survival {BASELINES['risk_5y_world']:.4f} outside North America"),
         output("egfr", "eGFR used", "auxiliary", unit="mL/min/{1.73_m2}"),
+        output("known", "Diabetes or hypertension on record", "auxiliary"),
         contributions("risk_2y", list(TERMS), "log-hazard", "the mean of the cohort the equation was made from")],
     "use": {"intended": "Informs referral to nephrology, multidisciplinary care and preparation for kidney replacement therapy.",
             "population": "Adults with chronic kidney disease G3–G5 not on kidney replacement therapy.",
@@ -58,7 +60,7 @@ def formula(f, x):
     values = x | {"egfr": egfr, "acr": f.log(x["acr"])}
     parts = [(values[k] / s - c) * b for k, (b, s, c) in TERMS.items()]
     hazard = f.exp(sum(parts[1:], parts[0]))
-    return {k: 1.0 - s0 ** hazard for k, s0 in BASELINES.items()} | {"egfr": egfr, "contributions": parts}
+    return {k: 1.0 - s0 ** hazard for k, s0 in BASELINES.items()} | {"egfr": egfr, "known": f.most(x["diabetes"], x["hypertension"]), "contributions": parts}
 
 
 BASE = {"age": 55, "sex": 1, "egfr": 45, "acr": 120, "diabetes": 0, "hypertension": 1}
