@@ -11,12 +11,14 @@ name=${1:?usage: train.sh NAME}
 here=$(cd "$(dirname "$0")" && pwd)
 [ -f "$here/$name/make.py" ] || { echo "no $name/make.py in models/training" >&2; exit 1; }
 
-key=$(sha256sum <"$here/requirements.txt" | cut -c 1-12)
+needs="$here/requirements.txt" more=
+if grep -q 'from learn import' "$here/$name/make.py"; then needs="$here/requirements-learn.txt" more=$needs; fi
+key=$(cat "$here/requirements.txt" ${more:+"$more"} | sha256sum | cut -c 1-12)
 venv="${XDG_CACHE_HOME:-$HOME/.cache}/galen/training-$key"
 if [ ! -f "$venv/ready" ]; then
 	rm -rf "$venv"
 	/usr/bin/env python3 -m venv "$venv"
-	"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+	"$venv/bin/pip" install --quiet --disable-pip-version-check -r "$needs"
 	: >"$venv/ready"
 fi
 PYTHONPATH="$here" PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" "$here/$name/make.py"
