@@ -96,6 +96,10 @@ func TestEveryModelIsServed(t *testing.T) {
 
 var nan = math.NaN()
 
+// preventExample is a woman of 50: 200, 45, 160 treated, no statin, diabetes, no
+// smoker, eGFR 90, BMI 35.
+var preventExample = []float64{50, 0, 200, 45, 160, 1, 0, 1, 0, 90, nan, 35, nan, nan}
+
 // The worked examples, to the digits published.
 func TestWorkedExamples(t *testing.T) {
 	c := load(t)
@@ -106,6 +110,27 @@ func TestWorkedExamples(t *testing.T) {
 	}{
 		{"KFRE 2 years NA: man of 55, eGFR 45, ACR 120: 1.24707 %", "kfre-4v", "risk_2y", []float64{55, 1, 45, nan, 120}, 0.0124707, 5e-8},
 		{"CKD-EPI 2021: woman of 50, creatinine 1.0: 68.6335", "kfre-4v", "egfr", []float64{50, 0, nan, 1.0, 30}, 68.6335, 5e-5},
+		{"CKD-EPI 2021 alone: 68.6335", "ckd-epi-2021", "egfr", []float64{50, 0, 1.0}, 68.6335, 5e-5},
+		{"KFRE 8: 1.12696 %", "kfre-8v", "risk_2y", []float64{55, 1, 45, nan, 120, 4.2, 3.3, 24, 9.1}, 0.0112696, 5e-8},
+		{"PCE white woman: 2.0557 %", "pce-2013", "risk_10y", []float64{55, 0, 0, 213, 50, 120, 0, 0, 0}, 0.020557, 5.1e-7},
+		{"PCE African American woman: 3.0320 %", "pce-2013", "risk_10y", []float64{55, 0, 1, 213, 50, 120, 0, 0, 0}, 0.030320, 5.1e-7},
+		{"PCE white man: 5.3760 %", "pce-2013", "risk_10y", []float64{55, 1, 0, 213, 50, 120, 0, 0, 0}, 0.053760, 5.1e-7},
+		{"PCE African American man: 6.0587 %", "pce-2013", "risk_10y", []float64{55, 1, 1, 213, 50, 120, 0, 0, 0}, 0.060587, 5.1e-7},
+		{"PREVENT 10 years: 14.684 %", "prevent-2023", "cvd_10y", preventExample, 0.14684, 5.1e-6},
+		{"PREVENT ASCVD: 9.195 %", "prevent-2023", "ascvd_10y", preventExample, 0.09195, 5.1e-6},
+		{"PREVENT heart failure: 8.056 %", "prevent-2023", "hf_10y", preventExample, 0.08056, 5.1e-6},
+		{"PREVENT 30 years: 52.985 %", "prevent-2023", "cvd_30y", preventExample, 0.52985, 5.1e-6},
+		{"PREVENT ASCVD 30 years: 35.426 %", "prevent-2023", "ascvd_30y", preventExample, 0.35426, 5.1e-6},
+		{"PREVENT heart failure 30 years: 38.960 %", "prevent-2023", "hf_30y", preventExample, 0.38960, 5.1e-6},
+		{"SCORE2 man: 5.913 %", "score2", "risk_10y_low", []float64{50, 1, 1, 140, 5.5, 1.3}, 0.05913, 5.1e-6},
+		{"SCORE2 woman: 4.215 %", "score2", "risk_10y_low", []float64{50, 0, 1, 140, 5.5, 1.3}, 0.04215, 5.1e-6},
+		{"SCORE2-Diabetes man: 8.393 %", "score2-diabetes", "risk_10y_low", []float64{60, 1, 0, 140, 5.5, 1.3, 60, 50, 90, nan}, 0.08393, 5.1e-6},
+		{"SCORE2-Diabetes woman: 6.097 %", "score2-diabetes", "risk_10y_low", []float64{60, 0, 0, 140, 5.5, 1.3, 60, 50, 90, nan}, 0.06097, 5.1e-6},
+		{"Framingham 2008: 10.4842 %", "framingham-2008", "risk_10y", []float64{61, 0, 180, 47, 124, 0, 1, 0}, 0.104842, 5.1e-7},
+		{"MELD-Na: 40", "meld-na", "points", []float64{7.78, 36.1, 2.2, 133, 0}, 40, 0},
+		{"FIB-4: 2.02888", "fib-4", "index", []float64{35, 107, 104, 181}, 2.02888, 5.1e-6},
+		{"CHA2DS2-VASc: 9", "cha2ds2-vasc", "points", []float64{76, 0, 1, 1, 1, 1, 1}, 9, 0},
+		{"FINDRISC: 19", "findrisc", "points", []float64{58, 1, 31, nan, nan, 104, 0, 1, 1, 0, 2}, 19, 0},
 		{"NEWS2: RR 22, SpO2 93 air, SBP 105, HR 105, alert, 38.5 °C: 7", "news2", "points", []float64{22, 93, 0, 0, 105, 105, 0, 38.5}, 7, 0},
 	}
 	for _, tc := range cases {
@@ -118,6 +143,27 @@ func TestWorkedExamples(t *testing.T) {
 				t.Errorf("%s = %v, want %v ± %v", tc.output, got, tc.want, tc.within)
 			}
 		})
+	}
+}
+
+// Outside the ages a score was made for it is refused with a reason, at the last
+// year inside it is not.
+func TestAgesAreBounded(t *testing.T) {
+	c := load(t)
+	for model, ages := range map[string][2]float64{
+		"pce-2013": {40, 79}, "prevent-2023": {30, 79}, "score2": {40, 69}, "score2-diabetes": {40, 69},
+		"framingham-2008": {30, 74}, "framingham-bmi": {30, 74}, "diabetes-pima": {21, 81}, "breast-rfs-rotterdam": {21, 90},
+	} {
+		bounded := false
+		for _, limit := range acquire(t, c, model).Info().Manifest.Applicable {
+			if limit.Feature != "age" {
+				continue
+			}
+			bounded = limit.Contains(ages[0]) && limit.Contains(ages[1]) && !limit.Contains(ages[0]-1) && !limit.Contains(ages[1]+1) && limit.Reason != ""
+		}
+		if !bounded {
+			t.Errorf("%s is not bounded to the ages %v", model, ages)
+		}
 	}
 }
 
