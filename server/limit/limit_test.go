@@ -16,7 +16,10 @@ func TestLimiter(t *testing.T) {
 	if !l.Allow("b") {
 		t.Error("b is held to the rate of a")
 	}
-	if free := limit.New(0, 0); !free.Allow("a") || !free.Allow("a") {
-		t.Error("no limit is a limit")
+	free := limit.New(0, 0)
+	for range 100 {
+		if !free.Allow("a") {
+			t.Fatal("no limit is a limit")
+		}
 	}
 }
