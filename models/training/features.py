@@ -1,7 +1,8 @@
 """Features that several models read, with their codes.
 
-A code stands here only if it is in the Synthea records, the R4 definitions or the
-examples of LOINC, SNOMED CT, ICD-10, RxNorm or ATC that were at hand. Lists of
+Many codes are in the Synthea records, the R4 definitions or other models; the rest
+of ICD-10, RxNorm, ATC, LOINC and SNOMED CT was not looked up in a terminology: check
+a code before you rest on it. Lists of
 diagnoses and drugs are exact codes, not hierarchies: what is coded otherwise is
 not seen, and every card says so.
 """

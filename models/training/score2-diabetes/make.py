@@ -1,5 +1,5 @@
 """SCORE2-Diabetes: SCORE2-Diabetes working group 2023, Eur Heart J 44:2544. Both worked examples come out; the
-coefficient of smoking and the interactions that the examples leave at 0 are as in the paper's table."""
+coefficients that the examples leave at 0 (smoking, HDL, the interactions with age) have no second source yet."""
 import features as F
 from cardio import LISTS, PREVENTION, between, use
 from formula import ckd_epi_2021, first, yes
@@ -27,7 +27,9 @@ SPEC = {
                    {"feature": "diabetes", "ge": 1, "reason": "SCORE2-Diabetes is for people with type 2 diabetes"}],
     "outputs": outputs() + [output("egfr", "eGFR used", "auxiliary", unit="mL/min/{1.73_m2}")],
     "use": use("cardiovascular disease in type 2 diabetes", "People of 40 to 69 in Europe with type 2 diabetes and without cardiovascular disease."),
-    "limitations": ["The region is not known to the server: read the output of your own region; the headline is the low-risk region, which is too low elsewhere.",
+    "hooks": [],
+    "limitations": ["The coefficients of smoking, HDL and the interactions with age were transcribed without a second source, and the worked examples leave them at 0. No hook shows this model until they are checked.",
+                    "The region is not known to the server: read the output of your own region; the headline is the low-risk region, which is too low elsewhere.",
                     "Severe target-organ damage, which the ESC counts as very high risk by itself, is not checked.",
                     "HbA1c in percent (NGSP) is converted by (x − 2.15) × 10.929.", LISTS],
     "made_of": {"output": "Probability of a first fatal or non-fatal cardiovascular event within 10 years, in percent, one for each region.",
