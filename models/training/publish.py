@@ -13,6 +13,11 @@ UNPUBLISHED = {"unavailable": "not published by demographic group"}
 CONTRAINDICATED = "As the sole ground to start, withhold or stop a treatment"
 
 
+# What runs unasked: a few models for many patients, since each costs every EHR its
+# queries and every clinician attention. All others answer on request ($assess, /v2).
+HOOKS = {name: ["patient-view"] for name in ("ckd-epi-2021", "cha2ds2-vasc", "fib-4", "prevent-2023")} | {"qsofa": ["encounter-start"]}
+
+
 def unavailable(reason): return {"unavailable": reason}
 
 
@@ -92,7 +97,7 @@ def manifest(spec, digest):
     for key in ("require", "applicable"):
         if spec.get(key):
             m[key] = spec[key]
-    return m | {"outputs": spec["outputs"], "hooks": spec.get("hooks", ["patient-view"]), "use": use,
+    return m | {"outputs": spec["outputs"], "hooks": spec.get("hooks", HOOKS.get(spec["name"], [])), "use": use,
                 "limitations": spec["limitations"], **({"evaluation": spec["evaluation"]} if spec.get("evaluation") else {}),
                 "citations": [{"label": a, "url": b} for a, b in spec["citations"]],
                 "transparency": transparency | spec.get("transparency", {}), "regulatory": regulatory}

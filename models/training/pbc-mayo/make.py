@@ -60,7 +60,6 @@ if __name__ == "__main__":
                    + [output("score", "Mayo risk score", "quantity", unit="1")],
         "use": {"intended": "Informs prognosis and the timing of transplant evaluation.", "population": "Adults with primary biliary cholangitis.", "users": "Hepatologists.",
                 "contraindicated": ["Other liver diseases", "After liver transplantation", CONTRAINDICATED]},
-        "hooks": [],
         "limitations": ["The baseline survival and the mean of the score were transcribed without a second source; the ranking does not rest on them, the absolute risks do. No hook shows this model until they are checked.", "Made before ursodeoxycholic acid; treated patients live longer (GLOBE and UK-PBC scores take that in).", "Prothrombin time in seconds depends on the reagent.", "Oedema is an answer under a code of Galen's own."],
         "evaluation": evaluation,
         "made_of": {"output": "Probability of death in percent and the Mayo risk score.", "data": "312 patients of a randomised trial of D-penicillamine at the Mayo Clinic, 1974–1984 (Dickson 1989).", "demographics": "Age is an input. Sex, race and ethnicity are not.",

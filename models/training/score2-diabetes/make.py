@@ -27,7 +27,6 @@ SPEC = {
                    {"feature": "diabetes", "ge": 1, "reason": "SCORE2-Diabetes is for people with type 2 diabetes"}],
     "outputs": outputs() + [output("egfr", "eGFR used", "auxiliary", unit="mL/min/{1.73_m2}")],
     "use": use("cardiovascular disease in type 2 diabetes", "People of 40 to 69 in Europe with type 2 diabetes and without cardiovascular disease."),
-    "hooks": [],
     "limitations": ["The coefficients of smoking, HDL and the interactions with age were transcribed without a second source, and the worked examples leave them at 0. No hook shows this model until they are checked.",
                     "The region is not known to the server: read the output of your own region; the headline is the low-risk region, which is too low elsewhere.",
                     "Severe target-organ damage, which the ESC counts as very high risk by itself, is not checked.",
