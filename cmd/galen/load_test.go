@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -101,4 +103,47 @@ func fullPrefetch(b *testing.B, g *galen) string {
 		}
 	}
 	return out + "}}"
+}
+
+// BenchmarkPatientView calls patient-view for real patients (Synthea), with the
+// evidence from the own store, one call after the other. The p50 goal is 5 ms.
+func BenchmarkPatientView(b *testing.B) {
+	files, err := filepath.Glob("../../../shared/data/synthea/*.json.bz2")
+	if err != nil || len(files) == 0 {
+		b.Skip("skipped: ../shared not found")
+	}
+	data := b.TempDir()
+	a, err := open(b.Context(), options{data: data, store: "sqlite"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	// Hospitals and practitioners first, then ten patients.
+	if err := errors.Join(importFiles(b.Context(), a.rest, files[:12], io.Discard), a.close()); err != nil {
+		b.Fatal(err)
+	}
+	g, stop := start(b, data)
+	defer stop()
+	token, err := g.issuer.Mint(auth.Claims{Subject: "ehr", Roles: []string{"ehr"}, TTL: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	clinician, err := g.issuer.Mint(auth.Claims{Subject: "doc", Roles: []string{"clinician"}, TTL: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var patients []string
+	for entry := range g.want(200, "GET", "/fhir/Patient", clinician, "").Get("entry").Items() {
+		patients = append(patients, entry.Get("resource").Get("id").Text())
+	}
+	var took []time.Duration
+	for b.Loop() {
+		id := patients[len(took)%len(patients)]
+		body := `{"hook":"patient-view","hookInstance":"` + newID() + `","context":{"userId":"Practitioner/x","patientId":"` + id + `"}}`
+		begin := time.Now()
+		g.want(200, "POST", hookPath, token, body)
+		took = append(took, time.Since(begin))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 }
