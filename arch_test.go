@@ -12,10 +12,12 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -43,6 +45,25 @@ func list(t *testing.T) []goPackage {
 	return packages
 }
 
+// Git keeps sources and the tables and models that belong to the project, no
+// build output: a binary once committed stays in every clone for ever.
+func TestNoBuildOutputIsCommitted(t *testing.T) {
+	const maxFileBytes = 4 << 20
+	out, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z").Output()
+	if err != nil {
+		t.Skipf("skipped: not a git checkout: %v", err)
+	}
+	for _, path := range strings.Split(strings.TrimRight(string(out), "\x00"), "\x00") {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue // removed in the working tree
+		}
+		if info.Size() > maxFileBytes {
+			t.Errorf("%s has %d bytes, the budget is %d", path, info.Size(), maxFileBytes)
+		}
+	}
+}
+
 // The arrows between packages are a decision: a new one shows as a diff of
 // docs/imports.txt in the commit that adds it (go test . -update writes it).
 func TestImportGraph(t *testing.T) {
@@ -66,6 +87,22 @@ func TestImportGraph(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), b.String()); diff != "" {
 		t.Errorf("imports changed (-docs/imports.txt +code):\n%s", diff)
+	}
+}
+
+// The tree of docs/design.md names every package, by path or by last element.
+func TestDesignNamesEveryPackage(t *testing.T) {
+	text, err := os.ReadFile("docs/design.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, tree, _ := strings.Cut(string(text), "```\n")
+	tree, _, _ = strings.Cut(tree, "```")
+	words := strings.FieldsFunc(tree, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for _, p := range list(t) {
+		if p.path != "galen" && !slices.Contains(words, path.Base(p.path)) {
+			t.Errorf("the tree of docs/design.md does not name %s", p.path)
+		}
 	}
 }
 
