@@ -211,7 +211,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 		return nil, err
 	}
 	t.codes.Service, t.codes.Store = a.knowledge.Terminology, a.store
-	validator, err := newValidator(t, o.level, a.knowledge.Profiles)
+	validator, err := newValidator(t, o.level, a.knowledge)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 }
 
 // newValidator is what a resource must pass to be stored.
-func newValidator(t tables, name string, profiles *profile.Validator) (rest.Validator, error) {
+func newValidator(t tables, name string, known operation.Knowledge) (rest.Validator, error) {
 	level, ok := validate.ParseLevel(cmp.Or(name, "base"))
 	if !ok {
 		return nil, errors.New("--validation must be none, base or strict")
@@ -239,7 +239,7 @@ func newValidator(t tables, name string, profiles *profile.Validator) (rest.Vali
 	if err != nil || level != validate.Strict {
 		return base, err
 	}
-	return profile.Claims{Base: base, Profiles: profiles}, nil
+	return profile.Claims{Base: base, Codes: known.Codes, Profiles: known.Profiles}, nil
 }
 
 func (a *app) newStore(t tables, driver store.Driver) (*store.Store, error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"galen/fhir"
+	"galen/fhir/coded"
 	"galen/fhir/definition"
 	"galen/fhir/jsontree"
 	"galen/fhir/path"
@@ -26,6 +27,7 @@ type Knowledge struct {
 	Terminology *terminology.Service
 	Profiles    *profile.Validator
 	Validator   rest.Validator // of $validate; nil is the one of writes
+	Codes       coded.Checker  // of $validate; without Terminology it checks nothing
 	Extensions  []Extension    // operations of other packages
 }
 
@@ -55,7 +57,7 @@ func NewKnowledge(o KnowledgeOptions) (Knowledge, error) {
 		return Knowledge{}, err
 	}
 	return Knowledge{
-		Terminology: codes, Validator: strict,
+		Terminology: codes, Validator: strict, Codes: coded.Checker{Defs: o.Defs, Terminology: codes},
 		Profiles: profile.New(profile.Options{Defs: o.Defs, Engine: o.Engine, Source: sources, Terminology: terminology.ForPath{Service: codes}}),
 	}, nil
 }

@@ -32,11 +32,15 @@ func (s *Set) validate(ctx context.Context, c *call) (Result, error) {
 	if r.Type != c.Type {
 		issues = append(issues, fhir.Issue{Severity: fhir.SeverityError, Kind: fhir.Invalid, At: "resourceType", Diagnostics: "the resource's type is not the one of the URL"})
 	}
-	if mode == "update" && c.ID != "" && r.ID != c.ID {
+	switch {
+	case mode == "update" && r.ID == "":
+		issues = append(issues, fhir.Issue{Severity: fhir.SeverityError, Kind: fhir.Required, At: r.Type + ".id", Diagnostics: "an update needs the id of the resource"})
+	case mode == "update" && c.ID != "" && r.ID != c.ID:
 		issues = append(issues, fhir.Issue{Severity: fhir.SeverityError, Kind: fhir.Invalid, At: r.Type + ".id", Diagnostics: "the resource's id is not the one of the URL"})
 	}
 	if mode != "delete" {
 		issues = append(issues, s.knowledge.Validator.Validate(r)...)
+		issues = append(issues, s.knowledge.Codes.Validate(ctx, r)...)
 		issues = append(issues, s.profiles(ctx, c, r)...)
 	}
 	if len(issues) == 0 {

@@ -6,12 +6,15 @@ import (
 	"galen/fhir"
 )
 
-// Claims adds to the validation against R4 the profiles that a resource claims
-// in meta.profile, those that are required of its type, and the definitions of
-// its extensions.
+// Claims adds to the validation against R4 the codes of a resource, the profiles
+// that it claims in meta.profile, those that are required of its type, and the
+// definitions of its extensions.
 type Claims struct {
 	Base interface {
 		Validate(fhir.Resource) fhir.Issues
+	}
+	Codes interface {
+		Validate(ctx context.Context, r fhir.Resource) fhir.Issues
 	}
 	Profiles *Validator
 	Required map[string][]string // by resource type, canonical URLs
@@ -27,6 +30,7 @@ func (c Claims) Validate(r fhir.Resource) fhir.Issues {
 		}
 	}
 	ctx := context.Background() // validation is bounded by itself
+	issues = append(issues, c.Codes.Validate(ctx, r)...)
 	hold := func(canonical string, unknown fhir.Severity) {
 		found, err := c.Profiles.Validate(ctx, r, canonical)
 		if err != nil {

@@ -79,8 +79,11 @@ func (c *checker) extension(x jsontree.Node, at string, here place, modifier boo
 	p, err := c.find(c.ctx, url)
 	if err != nil {
 		severity := fhir.Information
-		if modifier {
+		switch {
+		case modifier && strings.Contains(url, "://example.org/"): // reserved for examples (RFC 2606)
 			severity = fhir.Warning
+		case modifier:
+			severity = fhir.SeverityError
 		}
 		c.add(severity, fhir.NotFound, at, "the definition of this extension is not known to this server")
 		c.extensions(x, "Extension", at, nil)

@@ -15,6 +15,7 @@ package profile
 import (
 	"context"
 	_ "embed"
+	"strings"
 	"sync"
 
 	"galen/fhir"
@@ -92,7 +93,9 @@ func (v *Validator) Validate(ctx context.Context, r fhir.Resource, canonical str
 }
 
 // Extensions holds every extension of a resource against its definition: those
-// that are not known get an information, modifiers that are not known a warning.
+// that are not known get an information; modifiers that are not known an error,
+// as nobody who does not understand one may use the resource
+// (https://hl7.org/fhir/R4/extensibility.html#modifierExtension).
 func (v *Validator) Extensions(ctx context.Context, r fhir.Resource) fhir.Issues {
 	c := checker{Validator: v, ctx: ctx, whole: r}
 	c.extensions(r.Root(), r.Type, r.Type, nil)
@@ -108,6 +111,9 @@ func (v *Validator) find(ctx context.Context, canonical string) (*profile, error
 		return nil, err
 	}
 	if !ok {
+		if name, core := strings.CutPrefix(url, coreURL); core && v.isR4(name, version) {
+			return &profile{url: url, typ: name, root: &element{max: -1}}, nil
+		}
 		return nil, fhir.E(op, fhir.NotFound, "profile", "the profile "+url+" is not known to this server")
 	}
 	key := compiledKey{url, r.Key, r.Version, r.Root().Get("version").Text()}
@@ -127,6 +133,13 @@ func (v *Validator) find(ctx context.Context, canonical string) (*profile, error
 	}
 	v.compiled[key] = p
 	return p, nil
+}
+
+// isR4 reports whether a name is a type that R4 defines: what its own
+// StructureDefinition asks is what fhir/validate holds every resource against.
+func (v *Validator) isR4(name, version string) bool {
+	_, ok := v.Defs.Type(name)
+	return ok && !strings.Contains(name, ".") && (version == "" || strings.HasPrefix("4.0.1", version))
 }
 
 // value is one value of a resource under validation.

@@ -201,7 +201,8 @@ func TestExtensions(t *testing.T) {
 		{"in another place", `{"resourceType":"Organization","name":"x","extension":[` + birthPlace + `]}`, "Organization.extension[0]", fhir.SeverityError},
 		{"a value of another type", `{"resourceType":"Patient","extension":[{"url":"` + core + `patient-birthPlace","valueString":"x"}]}`, "Patient.extension[0].valueString", fhir.SeverityError},
 		{"not known", `{"resourceType":"Patient","extension":[{"url":"http://a","valueString":"x"}]}`, "Patient.extension[0]", fhir.Information},
-		{"a modifier that is not known", `{"resourceType":"Patient","modifierExtension":[{"url":"http://a","valueString":"x"}]}`, "Patient.modifierExtension[0]", fhir.Warning},
+		{"a modifier that is not known", `{"resourceType":"Patient","modifierExtension":[{"url":"http://a","valueString":"x"}]}`, "Patient.modifierExtension[0]", fhir.SeverityError},
+		{"a modifier of an example", `{"resourceType":"Patient","modifierExtension":[{"url":"http://example.org/a","valueString":"x"}]}`, "Patient.modifierExtension[0]", fhir.Warning},
 		{"on a primitive", `{"resourceType":"Patient","birthDate":"2020","_birthDate":{"extension":[{"url":"` + core + `patient-birthTime","valueDateTime":"2020-01-01T10:00:00Z"}]}}`, "", 0},
 		{"on another primitive", `{"resourceType":"Patient","gender":"male","_gender":{"extension":[{"url":"` + core + `patient-birthTime","valueDateTime":"2020-01-01T10:00:00Z"}]}}`, "Patient.gender.extension[0]", fhir.SeverityError},
 	}
@@ -319,8 +320,12 @@ type noIssues struct{}
 
 func (noIssues) Validate(fhir.Resource) fhir.Issues { return nil }
 
+type noCodes struct{}
+
+func (noCodes) Validate(context.Context, fhir.Resource) fhir.Issues { return nil }
+
 func TestClaims(t *testing.T) {
-	c := profile.Claims{Base: noIssues{}, Profiles: newValidator(t), Required: map[string][]string{"Observation": {core + "vitalsigns"}, "Device": {"http://none"}}}
+	c := profile.Claims{Base: noIssues{}, Codes: noCodes{}, Profiles: newValidator(t), Required: map[string][]string{"Observation": {core + "vitalsigns"}, "Device": {"http://none"}}}
 	noCategory := strings.Replace(bloodPressure, `"vital-signs"`, `"laboratory"`, 1)
 	for name, tt := range map[string]struct {
 		resource string
@@ -330,6 +335,7 @@ func TestClaims(t *testing.T) {
 		"breaks what is required":       {noCategory, true},
 		"a required one is not known":   {`{"resourceType":"Device"}`, true},
 		"a claim that is kept":          {`{"resourceType":"Group","type":"person","actual":true,"meta":{"profile":["` + core + `actualgroup"]}}`, false},
+		"a claim of R4's own type":      {`{"resourceType":"Patient","meta":{"profile":["` + core + `Patient"]}}`, false},
 		"a claim of another type":       {`{"resourceType":"Patient","meta":{"profile":["` + core + `bp"]}}`, false},
 		"an extension in a wrong place": {`{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"` + core + `patient-birthPlace","valueAddress":{"city":"x"}}]}`, true},
 	} {

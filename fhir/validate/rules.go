@@ -68,6 +68,7 @@ func (c *checker) narrative(n jsontree.Node, at string) {
 // DeviceMetric.parent refers to a DeviceDefinition.
 func (c *checker) reference(n jsontree.Node, e *spec.Element, at string) {
 	ref := fhir.ParseReference(n.Get("reference").Text())
+	c.literal(n, ref, at)
 	if ref.Key.Type == "" || ref.Base != "" || !c.defs.IsResource(ref.Key.Type) {
 		return
 	}

@@ -76,6 +76,7 @@ func (v *Validator) Validate(r fhir.Resource) fhir.Issues {
 type checker struct {
 	*Validator
 	whole  fhir.Resource
+	names  names // of the resource that is being visited
 	issues fhir.Issues
 }
 
@@ -95,6 +96,9 @@ func (c *checker) resource(n jsontree.Node, at string) {
 		c.fail(fhir.Invalid, at, "a resource must be an object")
 		return
 	}
+	outer := c.names
+	c.names = names{}
+	defer func() { c.names = outer }()
 	if t, ok := c.resourceType(n, at); ok && c.object(n, t, at, true) {
 		c.hold(n, t.Name, c.rules[t.Name].own, at)
 	}
@@ -226,19 +230,37 @@ func (c *checker) value(n jsontree.Node, owner *spec.Type, e *spec.Element, code
 		if sound = c.primitive(n, code, at); sound && e.Binding != nil {
 			c.bound(n, e, code, at)
 		}
-		if code == "xhtml" && sound {
-			c.narrative(n, at)
+		if sound {
+			c.text(n, e, code, at)
 		}
 	case spec.ResourceKind:
+		if e.Name == "contained" && n.Kind() == jsontree.Object {
+			c.containedID(n, at)
+		}
 		c.resource(n, at)
 	default:
 		if sound = c.object(n, t, at, false); sound {
 			c.complex(n, e, code, at)
+			if t.Name == "Bundle.entry" {
+				c.entry(n, at)
+			}
 			c.hold(n, t.Name, c.rules[t.Name].own, at)
 		}
 	}
 	if rules := c.rules[owner.Name].elements[e.Name]; sound && rules != nil {
 		c.hold(n, t.Name, rules, at)
+	}
+}
+
+// text checks what a sound primitive must hold beyond its format.
+func (c *checker) text(n jsontree.Node, e *spec.Element, code, at string) {
+	switch {
+	case code == "xhtml":
+		c.narrative(n, at)
+	case code == "uri":
+		c.urn(n.Text(), at)
+	case e.Attribute && e.Name == "id":
+		c.elementID(n, at)
 	}
 }
 
