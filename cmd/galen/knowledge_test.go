@@ -35,7 +35,7 @@ func TestImportOfAReleasedCodeSystem(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	text, err := a.knowledge.Terminology.Lookup(t.Context(), terminology.Coding{System: "http://www.nlm.nih.gov/research/umls/rxnorm", Code: "7"}, nil)
+	text, err := a.knowledge.Terminology.Lookup(t.Context(), terminology.LookupIn{Coding: terminology.Coding{System: "http://www.nlm.nih.gov/research/umls/rxnorm", Code: "7"}})
 	if err != nil || !strings.Contains(string(text), "testamine") {
 		t.Errorf("%s, %v", text, err)
 	}

@@ -24,7 +24,14 @@ type Source interface {
 	// Find returns the definition of a canonical URL without version, the latest
 	// if version is ""; false if there is none that the caller may see.
 	Find(ctx context.Context, resourceType, url, version string) (fhir.Resource, bool, error)
+	// List returns the definitions of a type, the latest of each URL, in no order
+	// that means anything. It is for types of which there are few: of more than
+	// MaxList the rest is left out.
+	List(ctx context.Context, resourceType string) ([]fhir.Resource, error)
 }
+
+// MaxList is how many definitions one source lists.
+const MaxList = 1000
 
 // Stack asks sources in turn: the first that has a definition answers.
 type Stack []Source
@@ -37,6 +44,50 @@ func (s Stack) Find(ctx context.Context, resourceType, url, version string) (fhi
 		}
 	}
 	return fhir.Resource{}, false, nil
+}
+
+// List lists what each source has; a definition hides those of the same URL
+// further down.
+func (s Stack) List(ctx context.Context, resourceType string) ([]fhir.Resource, error) {
+	var out []fhir.Resource
+	seen := map[string]bool{}
+	for _, source := range s {
+		list, err := source.List(ctx, resourceType)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range list {
+			if url := r.Root().Get("url").Text(); url == "" || !seen[url] {
+				seen[url] = true
+				out = append(out, r)
+			}
+		}
+	}
+	return out, nil
+}
+
+// Given is a Source of a few definitions at hand.
+type Given []fhir.Resource
+
+// Find returns the first that fits.
+func (g Given) Find(_ context.Context, resourceType, url, version string) (fhir.Resource, bool, error) {
+	for _, r := range g {
+		if r.Type == resourceType && r.Root().Get("url").Text() == url && (version == "" || r.Root().Get("version").Text() == version) {
+			return r, true, nil
+		}
+	}
+	return fhir.Resource{}, false, nil
+}
+
+// List returns those of a type.
+func (g Given) List(_ context.Context, resourceType string) ([]fhir.Resource, error) {
+	var out []fhir.Resource
+	for _, r := range g {
+		if r.Type == resourceType {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 // Canonical takes "url|version" and "url#fragment" apart.
@@ -95,6 +146,21 @@ func (l *Library) Find(_ context.Context, resourceType, url, version string) (fh
 	}
 	r.ID = ""
 	return r, true, nil
+}
+
+// List parses all definitions of a type.
+func (l *Library) List(ctx context.Context, resourceType string) ([]fhir.Resource, error) {
+	var out []fhir.Resource
+	for _, url := range l.URLs(resourceType)[:min(len(l.URLs(resourceType)), MaxList)] {
+		r, ok, err := l.Find(ctx, resourceType, url, "")
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 // URLs are the canonical URLs of one resource type, sorted.

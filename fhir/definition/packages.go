@@ -119,6 +119,12 @@ func (p *Packages) All(resourceType string) []fhir.Resource {
 	return out
 }
 
+// List is All as a Source gives it.
+func (p *Packages) List(_ context.Context, resourceType string) ([]fhir.Resource, error) {
+	all := p.All(resourceType)
+	return all[:min(len(all), MaxList)], nil
+}
+
 // compareVersions compares dotted numbers number by number, all else as text.
 func compareVersions(a, b string) int {
 	as, bs := strings.Split(a, "."), strings.Split(b, ".")

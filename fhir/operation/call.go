@@ -156,6 +156,25 @@ func (c *call) node(name string) (jsontree.Node, error) {
 	return jsontree.Node{}, fhir.E("operation.parameters", fhir.Required, name, "the parameter is required")
 }
 
+// resources are the resources of a parameter that repeats.
+func (c *call) resources(name string, limits jsontree.Limits) ([]fhir.Resource, error) {
+	var out []fhir.Resource
+	for _, a := range c.args {
+		if a.name != name {
+			continue
+		}
+		if !a.node.Exists() {
+			return nil, fhir.E("operation.parameters", fhir.Invalid, name, "a resource is needed")
+		}
+		r, err := fhir.Parse(a.node.Raw(), limits)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
 // flag is the value of a boolean parameter.
 func (c *call) flag(name string) (bool, error) {
 	switch c.text(name) {

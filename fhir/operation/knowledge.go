@@ -73,6 +73,14 @@ func (b builtin) Find(ctx context.Context, resourceType, url, version string) (f
 	return b.codes.Find(ctx, resourceType, url, version)
 }
 
+// List asks likewise.
+func (b builtin) List(ctx context.Context, resourceType string) ([]fhir.Resource, error) {
+	if resourceType == "StructureDefinition" {
+		return b.profiles.List(ctx, resourceType)
+	}
+	return b.codes.List(ctx, resourceType)
+}
+
 // storedDefinitions are the definitions among the resources.
 type storedDefinitions struct{ store *store.Store }
 
@@ -85,18 +93,32 @@ func (d storedDefinitions) Find(ctx context.Context, resourceType, url, version 
 	if version != "" {
 		where = search.All{where, search.Where{Param: "version", Any: []search.Test{search.TokenTest{AnySystem: true, Code: version}}}}
 	}
+	list, err := d.search(ctx, search.Query{Types: []string{resourceType}, Where: where}, maxDefinitions)
+	if err != nil || len(list) == 0 {
+		return fhir.Resource{}, false, err
+	}
+	return slices.MaxFunc(list, func(a, b fhir.Resource) int { return a.LastUpdated.Compare(b.LastUpdated) }), true, nil
+}
+
+// List returns what is stored of a type.
+func (d storedDefinitions) List(ctx context.Context, resourceType string) ([]fhir.Resource, error) {
+	return d.search(ctx, search.Query{Types: []string{resourceType}}, definition.MaxList)
+}
+
+func (d storedDefinitions) search(ctx context.Context, q search.Query, count int) ([]fhir.Resource, error) {
 	found, err := d.store.Search(ctx, store.SearchInput{
-		Query: &search.Query{Types: []string{resourceType}, Where: where}, Count: maxDefinitions,
+		Query: &q, Count: count,
 		Visible: func(string) (search.Expr, bool) { return nil, true },
 	})
-	if err != nil || len(found.Matches) == 0 {
-		return fhir.Resource{}, false, err
-	}
-	last := slices.MaxFunc(found.Matches, func(a, b store.Record) int { return a.LastUpdated.Compare(b.LastUpdated) })
-	r, err := fhir.Parse(last.Body, jsontree.Limits{})
 	if err != nil {
-		return fhir.Resource{}, false, err
+		return nil, err
 	}
-	r.Header = last.Header
-	return r, true, nil
+	out := make([]fhir.Resource, len(found.Matches))
+	for i, rec := range found.Matches {
+		if out[i], err = fhir.Parse(rec.Body, jsontree.Limits{}); err != nil {
+			return nil, err
+		}
+		out[i].Header = rec.Header
+	}
+	return out, nil
 }

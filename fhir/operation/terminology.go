@@ -3,6 +3,7 @@ package operation
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"galen/fhir"
@@ -13,65 +14,71 @@ import (
 	"galen/fhir/terminology"
 )
 
+// takes makes parameters of one type, none of which repeats.
+func takes(kind string, names ...string) []Param {
+	out := make([]Param, len(names))
+	for i, name := range names {
+		out[i] = Param{Name: name, Type: kind}
+	}
+	return out
+}
+
 // terminologyDefinitions are the operations of a terminology service
-// (https://hl7.org/fhir/R4/terminology-service.html).
+// (https://hl7.org/fhir/R4/terminology-service.html). inferSystem is R5's: a code
+// without system is looked for in every system anyway. Of post-coordinated codes,
+// which excludePostCoordinated leaves out, there are none.
 func terminologyDefinitions() []Definition {
 	const r4 = "http://hl7.org/fhir/OperationDefinition/"
-	coded := []Param{{"code", "code", false}, {"version", "string", false}, {"display", "string", false}, {"coding", "Coding", false}, {"codeableConcept", "CodeableConcept", false}}
-	with := func(more ...Param) []Param { return append(more, coded...) }
-	return []Definition{
+	code := slices.Concat(takes("code", "code"), takes("string", "version", "display"), takes("Coding", "coding"), takes("CodeableConcept", "codeableConcept"))
+	language := takes("code", "displayLanguage")
+	validate := slices.Concat(takes("uri", "url"), code, language, takes("boolean", "abstract", "inferSystem", "lenient-display-validation"))
+	list := []Definition{
 		{
 			Name: "expand", URL: r4 + "ValueSet-expand", Types: []string{"ValueSet"}, Type: true, Instance: true,
-			Params: []Param{
-				{"url", "uri", false},
-				{"valueSet", "ValueSet", false},
-				{"valueSetVersion", "string", false},
-				{"filter", "string", false},
-				{"offset", "integer", false},
-				{"count", "integer", false},
-				{"includeDesignations", "boolean", false},
-				{"activeOnly", "boolean", false},
-				{"excludeNested", "boolean", false},
-				{"displayLanguage", "code", false},
-			},
+			Params: slices.Concat(takes("uri", "url"), takes("ValueSet", "valueSet"), takes("string", "valueSetVersion", "filter"), takes("integer", "offset", "count"), language,
+				takes("boolean", "includeDesignations", "includeDefinition", "activeOnly", "excludeNested", "excludeNotForUI", "excludePostCoordinated")),
 			handle: (*Set).expand,
 		},
 		{
 			Name: "lookup", URL: r4 + "CodeSystem-lookup", Types: []string{"CodeSystem"}, Type: true,
-			Params: []Param{{"system", "uri", false}, {"code", "code", false}, {"version", "string", false}, {"coding", "Coding", false}, {"displayLanguage", "code", false}, {"property", "code", true}},
+			Params: slices.Concat(takes("uri", "system"), takes("code", "code"), takes("string", "version"), takes("Coding", "coding"), language, []Param{{"property", "code", true}}),
 			handle: (*Set).lookup,
 		},
 		{
 			Name: "subsumes", URL: r4 + "CodeSystem-subsumes", Types: []string{"CodeSystem"}, Type: true, Instance: true,
-			Params: []Param{{"system", "uri", false}, {"version", "string", false}, {"codeA", "code", false}, {"codeB", "code", false}, {"codingA", "Coding", false}, {"codingB", "Coding", false}},
+			Params: slices.Concat(takes("uri", "system"), takes("string", "version"), takes("code", "codeA", "codeB"), takes("Coding", "codingA", "codingB")),
 			handle: (*Set).subsumes,
 		},
 		{
 			Name: "translate", URL: r4 + "ConceptMap-translate", Types: []string{"ConceptMap"}, Type: true, Instance: true,
-			Params: []Param{
-				{"url", "uri", false},
-				{"conceptMap", "ConceptMap", false},
-				{"conceptMapVersion", "string", false},
-				{"system", "uri", false},
-				{"code", "code", false},
-				{"version", "string", false},
-				{"coding", "Coding", false},
-				{"codeableConcept", "CodeableConcept", false},
-				{"targetsystem", "uri", false},
-				{"reverse", "boolean", false},
-			},
+			Params: slices.Concat(takes("uri", "url", "system", "source", "target", "targetsystem"), takes("ConceptMap", "conceptMap"), takes("string", "conceptMapVersion", "version"),
+				takes("code", "code"), takes("Coding", "coding"), takes("CodeableConcept", "codeableConcept"), takes("boolean", "reverse")),
 			handle: (*Set).translate,
 		},
 		{
 			Name: "validate-code", URL: r4 + "CodeSystem-validate-code", Types: []string{"CodeSystem"}, Type: true, Instance: true,
-			Params: with(Param{"url", "uri", false}), handle: (*Set).validateCode,
+			Params: validate, handle: (*Set).validateCode,
 		},
 		{
 			Name: "validate-code", URL: r4 + "ValueSet-validate-code", Types: []string{"ValueSet"}, Type: true, Instance: true,
-			Params: with(Param{"url", "uri", false}, Param{"valueSet", "ValueSet", false}, Param{"valueSetVersion", "string", false}, Param{"system", "uri", false}, Param{"systemVersion", "string", false}),
+			Params: slices.Concat(validate, takes("ValueSet", "valueSet"), takes("string", "valueSetVersion", "systemVersion"), takes("uri", "system")),
 			handle: (*Set).validateCode,
 		},
 	}
+	for i := range list {
+		list[i].Params = append(list[i].Params, bringsAlong)
+	}
+	return list
+}
+
+// bringsAlong are definitions that only this question knows, as HL7's terminology
+// ecosystem sends them (https://hl7.org/fhir/uv/tx-ecosystem).
+var bringsAlong = Param{"tx-resource", "Resource", true}
+
+// terminology is the service that a call asks, with what the call brings along.
+func (s *Set) terminology(c *call) (*terminology.Service, error) {
+	given, err := c.resources(bringsAlong.Name, jsontree.Limits{Depth: s.rest.Limits.Depth})
+	return s.knowledge.Terminology.With(given), err
 }
 
 // definition is the CodeSystem, ValueSet or ConceptMap that a call is about: the
@@ -105,23 +112,26 @@ func (s *Set) expand(ctx context.Context, c *call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	in := terminology.ExpandIn{URL: c.text("url"), Version: c.text("valueSetVersion"), ValueSet: given, Filter: c.text("filter")}
+	in := terminology.ExpandIn{URL: c.text("url"), Version: c.text("valueSetVersion"), ValueSet: given, Filter: c.text("filter"), Language: c.text("displayLanguage")}
 	if in.Offset, err = c.whole("offset", 0, 0); err != nil {
 		return Result{}, err
 	}
 	if in.Count, err = c.whole("count", 0, -1); err != nil {
 		return Result{}, err
 	}
-	if in.ActiveOnly, err = c.flag("activeOnly"); err != nil {
+	for name, flag := range map[string]*bool{
+		"activeOnly": &in.ActiveOnly, "includeDesignations": &in.Designations, "excludeNested": &in.Flat,
+		"excludeNotForUI": &in.Selectable, "includeDefinition": &in.Definition,
+	} {
+		if *flag, err = c.flag(name); err != nil {
+			return Result{}, err
+		}
+	}
+	service, err := s.terminology(c)
+	if err != nil {
 		return Result{}, err
 	}
-	if in.Designations, err = c.flag("includeDesignations"); err != nil {
-		return Result{}, err
-	}
-	if in.Flat, err = c.flag("excludeNested"); err != nil {
-		return Result{}, err
-	}
-	body, err := s.knowledge.Terminology.Expand(ctx, in)
+	body, err := service.Expand(ctx, in)
 	return Result{Body: body}, err
 }
 
@@ -157,7 +167,7 @@ func (s *Set) validateCode(ctx context.Context, c *call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	in := terminology.ValidateIn{URL: url, Version: c.text("valueSetVersion"), ValueSet: given, InSystem: c.Type == "CodeSystem"}
+	in := terminology.ValidateIn{URL: url, Version: c.text("valueSetVersion"), ValueSet: given, InSystem: c.Type == "CodeSystem", Language: c.text("displayLanguage")}
 	system := c.text("system")
 	if in.InSystem {
 		system = url
@@ -168,7 +178,17 @@ func (s *Set) validateCode(ctx context.Context, c *call) (Result, error) {
 	if in.Codings, err = c.codings(system); err != nil {
 		return Result{}, err
 	}
-	verdict, err := s.knowledge.Terminology.Validate(ctx, in)
+	if in.Abstract, err = c.flag("abstract"); err != nil {
+		return Result{}, err
+	}
+	if in.Lenient, err = c.flag("lenient-display-validation"); err != nil {
+		return Result{}, err
+	}
+	service, err := s.terminology(c)
+	if err != nil {
+		return Result{}, err
+	}
+	verdict, err := service.Validate(ctx, in)
 	if err != nil {
 		return Result{}, err
 	}
@@ -197,7 +217,11 @@ func (s *Set) lookup(ctx context.Context, c *call) (Result, error) {
 	if _, err := s.definition(ctx, c, coding.System); err != nil {
 		return Result{}, err
 	}
-	body, err := s.knowledge.Terminology.Lookup(ctx, coding, c.list("property"))
+	service, err := s.terminology(c)
+	if err != nil {
+		return Result{}, err
+	}
+	body, err := service.Lookup(ctx, terminology.LookupIn{Coding: coding, Properties: c.list("property"), Language: c.text("displayLanguage")})
 	return Result{Body: body}, err
 }
 
@@ -220,7 +244,11 @@ func (s *Set) subsumes(ctx context.Context, c *call) (Result, error) {
 			return Result{}, fhir.E("operation.subsumes", fhir.Required, "code"+side, "a code is needed")
 		}
 	}
-	relation, err := s.knowledge.Terminology.Subsumes(ctx, pair[0], pair[1])
+	service, err := s.terminology(c)
+	if err != nil {
+		return Result{}, err
+	}
+	relation, err := service.Subsumes(ctx, pair[0], pair[1])
 	if err != nil {
 		return Result{}, err
 	}
@@ -232,14 +260,18 @@ func (s *Set) translate(ctx context.Context, c *call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	in := terminology.TranslateIn{URL: c.text("url"), Version: c.text("conceptMapVersion"), ConceptMap: given, TargetSystem: c.text("targetsystem")}
+	in := terminology.TranslateIn{URL: c.text("url"), Version: c.text("conceptMapVersion"), ConceptMap: given, Source: c.text("source"), Target: c.text("target"), TargetSystem: c.text("targetsystem")}
 	if in.Codings, err = c.codings(c.text("system")); err != nil {
 		return Result{}, err
 	}
 	if in.Reverse, err = c.flag("reverse"); err != nil {
 		return Result{}, err
 	}
-	out, err := s.knowledge.Terminology.Translate(ctx, in)
+	service, err := s.terminology(c)
+	if err != nil {
+		return Result{}, err
+	}
+	out, err := service.Translate(ctx, in)
 	if err != nil {
 		return Result{}, err
 	}

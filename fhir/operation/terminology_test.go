@@ -22,7 +22,7 @@ func TestTerminologyOperations(t *testing.T) {
 		status                   int
 		want                     string
 	}{
-		{"expand a stored value set", "GET", "/ValueSet/$expand?url=http://dogs", "", 200, `"total":2,"contains":[{"system":"http://pets","code":"dog"`},
+		{"expand a stored value set", "GET", "/ValueSet/$expand?url=http://dogs", "", 200, `"total":2,"parameter":[{"name":"used-codesystem","valueUri":"http://pets|1"},{"name":"version","valueUri":"http://pets|1"}],"contains":[{"system":"http://pets","code":"dog"`},
 		{"expand an instance", "GET", "/ValueSet/dogs/$expand?filter=pu", "", 200, `"total":1`},
 		{"expand a built-in one", "GET", "/ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender&count=2", "", 200, `"total":4,"offset":0`},
 		{"expand one that is sent", "POST", "/ValueSet/$expand", parameters + `{"name":"valueSet","resource":{"resourceType":"ValueSet","status":"active","compose":{"include":[{"system":"http://pets"}]}}}]}`, 200, `"contains":[{"system":"http://pets","code":"pug"`},
@@ -35,6 +35,10 @@ func TestTerminologyOperations(t *testing.T) {
 		{"a code of a code system", "GET", "/CodeSystem/$validate-code?url=http://pets&code=dog&display=Cat", "", 200, `{"name":"result","valueBoolean":false}`},
 		{"look up", "GET", "/CodeSystem/$lookup?system=http://pets&code=pug", "", 200, `{"name":"display","valueString":"Pug"}`},
 		{"look up a coding", "POST", "/CodeSystem/$lookup", parameters + `{"name":"coding","valueCoding":{"system":"http://hl7.org/fhir/administrative-gender","code":"male"}}]}`, 200, `{"name":"display","valueString":"Male"}`},
+		{"expand what a question brings along", "POST", "/ValueSet/$expand", parameters + `{"name":"url","valueUri":"http://own"},{"name":"tx-resource","resource":{"resourceType":"ValueSet","url":"http://own","status":"active","compose":{"include":[{"system":"http://own/codes"}]}}},{"name":"tx-resource","resource":{"resourceType":"CodeSystem","url":"http://own/codes","status":"active","content":"complete","concept":[{"code":"x"}]}}]}`, 200, `"contains":[{"system":"http://own/codes","code":"x"}]`},
+		{"which nobody else sees", "GET", "/ValueSet/$expand?url=http://own", "", 404, "not known"},
+		{"a unit of UCUM", "GET", "/CodeSystem/$lookup?system=http://unitsofmeasure.org&code=mg/dL", "", 200, `{"name":"display","valueString":"mg/dL"}`},
+		{"translate by any map", "GET", "/ConceptMap/$translate?system=http://pets&code=dog&targetsystem=http://t", "", 200, `{"name":"result","valueBoolean":true}`},
 		{"look up an unknown code", "GET", "/CodeSystem/$lookup?system=http://pets&code=cat", "", 404, "not define"},
 		{"look up without system", "GET", "/CodeSystem/$lookup?code=cat", "", 400, `"system"`},
 		{"subsumes", "GET", "/CodeSystem/$subsumes?system=http://pets&codeA=dog&codeB=pug", "", 200, `{"name":"outcome","valueCode":"subsumes"}`},

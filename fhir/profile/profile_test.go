@@ -31,6 +31,8 @@ func (s shelf) Find(_ context.Context, resourceType, url, _ string) (fhir.Resour
 	return r, ok, nil
 }
 
+func (s shelf) List(context.Context, string) ([]fhir.Resource, error) { return nil, nil }
+
 func parse(t testing.TB, text string) fhir.Resource {
 	t.Helper()
 	r, err := fhir.Parse([]byte(text), jsontree.Limits{})

@@ -1,6 +1,7 @@
 package terminology
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -103,6 +104,9 @@ type ValidateIn struct {
 	ValueSet     fhir.Resource // or the value set itself
 	Codings      []Coding      // one, or those of a CodeableConcept: any suffices
 	InSystem     bool          // the question is whether the code system defines it
+	Abstract     bool          // a code that only groups others will do
+	Lenient      bool          // a wrong display is only remarked on
+	Language     string        // of the display, as in ExpandIn
 }
 
 // Validate answers $validate-code. What is wrong with the code is a Verdict; the
@@ -149,7 +153,7 @@ func (s *Service) decide(ctx context.Context, in ValidateIn) (Verdict, error) {
 		case err != nil:
 			undecided = err
 		case ok:
-			return verdict(c, h), nil
+			return in.verdict(c, h), nil
 		}
 	}
 	if undecided != nil {
@@ -175,9 +179,18 @@ func (s *Service) define(ctx context.Context, c Coding) (hit, bool, error) {
 	return p.own(c)
 }
 
-// verdict holds the display that was given against those of the concept.
-func verdict(asked Coding, h hit) Verdict {
+// verdict holds a code that was found against what else is asked: that it may be
+// chosen, and that the display given is one of the concept's.
+func (in ValidateIn) verdict(asked Coding, h hit) Verdict {
 	v := Verdict{Result: true, Coding: h.Coding}
+	v.Display = h.display(languages(in.Language))
+	if h.concept != nil {
+		v.Version = h.concept.system.version
+		if h.concept.abstract && !in.Abstract && !in.InSystem {
+			v.Result, v.Message = false, "the code is abstract: it groups others and is not to be chosen"
+			return v
+		}
+	}
 	if asked.Display == "" || h.concept == nil || strings.EqualFold(asked.Display, h.Display) {
 		return v
 	}
@@ -189,7 +202,7 @@ func verdict(asked Coding, h hit) Verdict {
 	if h.concept.display == "" || strings.EqualFold(asked.Display, h.concept.display) {
 		return v
 	}
-	v.Result, v.Message = false, "the display is not one of this code"
+	v.Result, v.Message = in.Lenient, "the display is not one of this code"
 	return v
 }
 
@@ -242,29 +255,39 @@ func (s *Service) Subsumes(ctx context.Context, a, b Coding) (Relation, error) {
 	return NotSubsumed, nil
 }
 
-// Lookup answers $lookup as a Parameters resource
-// (https://hl7.org/fhir/R4/codesystem-operation-lookup.html). properties limits
-// what is returned beyond name, version and display; none returns everything.
-// Errors: NotFound for an unknown system or code.
-func (s *Service) Lookup(ctx context.Context, c Coding, properties []string) ([]byte, error) {
-	cs, err := s.need(ctx, c.System, c.Version)
+// LookupIn is what $lookup asks
+// (https://hl7.org/fhir/R4/codesystem-operation-lookup.html).
+type LookupIn struct {
+	Coding
+	Properties []string // what is returned beyond name, version and display; none is everything
+	Language   string   // of the display, as in ExpandIn
+}
+
+// Lookup answers $lookup as a Parameters resource. Of a code of a grammar, such
+// as a UCUM unit, no more is known than that it is one. Errors: NotFound for an
+// unknown system or code.
+func (s *Service) Lookup(ctx context.Context, in LookupIn) ([]byte, error) {
+	h, ok, err := s.define(ctx, in.Coding)
 	if s.elsewhere(err) {
-		return s.remote.Lookup(ctx, c, properties)
+		return s.remote.Lookup(ctx, in.Coding, in.Properties)
 	}
 	if err != nil {
 		return nil, err
 	}
-	found := cs.concept(c.Code)
-	if found == nil {
+	if !ok {
 		return nil, unknownCode()
 	}
+	cs, found := &codeSystem{name: in.System}, &concept{}
+	if h.concept != nil {
+		cs, found = h.concept.system, h.concept
+	}
 	wants := func(name string) bool {
-		for _, p := range properties {
+		for _, p := range in.Properties {
 			if p == name || p == "*" {
 				return true
 			}
 		}
-		return len(properties) == 0
+		return len(in.Properties) == 0
 	}
 	var w jsontree.Writer
 	w.Object("")
@@ -272,7 +295,7 @@ func (s *Service) Lookup(ctx context.Context, c Coding, properties []string) ([]
 	w.Array("parameter")
 	textParameter(&w, "name", cs.name)
 	textParameter(&w, "version", cs.version)
-	textParameter(&w, "display", found.display)
+	textParameter(&w, "display", cmp.Or(h.display(languages(in.Language)), h.Code))
 	if wants("definition") {
 		textParameter(&w, "definition", found.node.Get("definition").Text())
 	}
@@ -286,7 +309,9 @@ func (s *Service) Lookup(ctx context.Context, c Coding, properties []string) ([]
 			}
 		}
 	}
-	lookupProperties(&w, found, wants)
+	if h.concept != nil {
+		lookupProperties(&w, found, wants)
+	}
 	w.EndArray()
 	w.EndObject()
 	return w.Bytes(), nil

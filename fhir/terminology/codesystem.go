@@ -1,6 +1,7 @@
 package terminology
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ type codeSystem struct {
 
 // concept is one code with its place in the hierarchy.
 type concept struct {
+	system            *codeSystem
 	node              jsontree.Node
 	code, display     string
 	parents, children []*concept
@@ -39,7 +41,7 @@ func importedSystem(t *release.Table) *codeSystem {
 	for i := range t.Concepts {
 		row := &t.Concepts[i]
 		c := &all[i]
-		*c = concept{code: row.Code, display: row.Display, inactive: row.Inactive, row: row, place: int32(i)}
+		*c = concept{system: cs, code: row.Code, display: row.Display, inactive: row.Inactive, row: row, place: int32(i)}
 		for _, p := range row.Parents {
 			c.parents = append(c.parents, &all[p])
 			all[p].children = append(all[p].children, c)
@@ -55,7 +57,7 @@ func importedSystem(t *release.Table) *codeSystem {
 func compileSystem(r fhir.Resource) *codeSystem {
 	root := r.Root()
 	cs := &codeSystem{
-		url: root.Get("url").Text(), version: root.Get("version").Text(), name: root.Get("name").Text(),
+		url: root.Get("url").Text(), version: root.Get("version").Text(), name: cmp.Or(root.Get("name").Text(), root.Get("title").Text(), root.Get("url").Text()),
 		content: root.Get("content").Text(), fold: root.Get("caseSensitive").Kind() == jsontree.False,
 		root: root, byCode: map[string]*concept{},
 	}
@@ -70,7 +72,7 @@ func compileSystem(r fhir.Resource) *codeSystem {
 // bounded the depth.
 func (cs *codeSystem) add(list jsontree.Node, parent *concept) {
 	for n := range list.Items() {
-		c := &concept{node: n, code: n.Get("code").Text(), display: n.Get("display").Text()}
+		c := &concept{system: cs, node: n, code: n.Get("code").Text(), display: n.Get("display").Text()}
 		if parent != nil {
 			c.parents = []*concept{parent}
 			parent.children = append(parent.children, c)

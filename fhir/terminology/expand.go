@@ -85,8 +85,11 @@ type ExpandIn struct {
 	Offset       int           // codes to leave out at the start
 	Count        int           // codes at most; < 0 is all
 	ActiveOnly   bool
-	Designations bool // with the designations of each concept
-	Flat         bool // without the hierarchy
+	Designations bool   // with the designations of each concept
+	Flat         bool   // without the hierarchy
+	Selectable   bool   // without abstract concepts, which nobody is to choose
+	Definition   bool   // with the value set's own definition (compose)
+	Language     string // of the displays: a BCP 47 tag or a list as in Accept-Language
 }
 
 // Expand returns the ValueSet resource with its expansion: flat, unless it is
@@ -106,13 +109,13 @@ func (s *Service) expand(ctx context.Context, in ExpandIn) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := expansion{ExpandIn: in, words: strings.Fields(strings.ToLower(in.Filter)), limit: s.limits.Codes}
-	if tree := v.tree(); tree != nil && in.Filter == "" && in.Offset == 0 && in.Count < 0 && !in.ActiveOnly && !in.Flat {
+	e := expansion{ExpandIn: in, words: strings.Fields(strings.ToLower(in.Filter)), limit: s.limits.Codes, languages: languages(in.Language)}
+	if tree := v.tree(); tree != nil && in.Filter == "" && in.Offset == 0 && in.Count < 0 && !in.ActiveOnly && !in.Selectable && !in.Flat {
 		e.nest(tree, tree.root.Get("concept"))
 	} else if err := v.each(e.add); err != nil {
 		return nil, err
 	}
-	return e.write(v.root, s.now()), nil
+	return e.write(v, s.now()), nil
 }
 
 // asked is the value set that a request names or brings along.
@@ -146,14 +149,15 @@ func (v *valueSet) tree() *codeSystem {
 // expansion gathers and writes ValueSet.expansion.contains.
 type expansion struct {
 	ExpandIn
-	words    []string
-	limit    int
-	total    int
-	contains jsontree.Writer // the items of an array
+	words     []string
+	languages []string
+	limit     int
+	total     int
+	contains  jsontree.Writer // the items of an array
 }
 
 func (e *expansion) add(h hit) error {
-	if e.ActiveOnly && h.concept != nil && h.concept.inactive || !e.matches(h) {
+	if h.concept != nil && (e.ActiveOnly && h.concept.inactive || e.Selectable && h.concept.abstract) || !e.matches(h) {
 		return nil
 	}
 	e.total++
@@ -196,7 +200,7 @@ func (e *expansion) open(h hit) {
 	}
 	w.String("version", h.Version)
 	w.String("code", h.Code)
-	w.String("display", h.Display)
+	w.String("display", h.display(e.languages))
 	if e.Designations && h.concept != nil {
 		w.Raw("designation", h.concept.node.Get("designation"))
 		if h.concept.row != nil && len(h.concept.row.Synonyms) > 0 {
@@ -227,8 +231,9 @@ func (e *expansion) nest(cs *codeSystem, list jsontree.Node) {
 }
 
 // write makes the ValueSet: what identifies the definition, and the expansion.
-func (e *expansion) write(root jsontree.Node, now time.Time) []byte {
+func (e *expansion) write(v *valueSet, now time.Time) []byte {
 	var w jsontree.Writer
+	root := v.root
 	w.Object("")
 	w.String("resourceType", "ValueSet")
 	w.String("url", cmp.Or(root.Get("url").Text(), e.URL))
@@ -236,13 +241,16 @@ func (e *expansion) write(root jsontree.Node, now time.Time) []byte {
 		w.Raw(name, root.Get(name))
 	}
 	w.String("status", cmp.Or(root.Get("status").Text(), "active"))
+	if e.Definition {
+		w.Raw("compose", root.Get("compose"))
+	}
 	w.Object("expansion")
 	w.String("timestamp", fhir.FormatInstant(now))
 	w.Int("total", e.total)
 	if e.Offset > 0 || e.Count >= 0 {
 		w.Int("offset", e.Offset)
 	}
-	e.parameters(&w)
+	e.parameters(&w, v)
 	if items := e.contains.Bytes(); len(items) > 0 {
 		w.Array("contains")
 		w.Append(items)
@@ -253,22 +261,69 @@ func (e *expansion) write(root jsontree.Node, now time.Time) []byte {
 	return w.Bytes()
 }
 
-// parameters repeats what narrowed the expansion.
-func (e *expansion) parameters(w *jsontree.Writer) {
-	if e.Filter == "" && e.Count < 0 && !e.ActiveOnly {
-		return
+// parameters repeats what shaped the expansion, and names the code systems that
+// it rests on with their versions
+// (https://hl7.org/fhir/R4/valueset-definitions.html#ValueSet.expansion.parameter).
+func (e *expansion) parameters(w *jsontree.Writer, v *valueSet) {
+	used := v.systems(nil)
+	flags := []struct {
+		name string
+		set  bool
+	}{
+		{"activeOnly", e.ActiveOnly},
+		{"excludeNested", e.Flat},
+		{"excludeNotForUI", e.Selectable},
+		{"includeDefinition", e.Definition},
+		{"includeDesignations", e.Designations},
 	}
-	w.Array("parameter")
+	var list jsontree.Writer
 	if e.Filter != "" {
-		parameter(w, "filter", func() { w.String("valueString", e.Filter) })
+		parameter(&list, "filter", func() { list.String("valueString", e.Filter) })
 	}
 	if e.Count >= 0 {
-		parameter(w, "count", func() { w.Int("valueInteger", e.Count) })
+		parameter(&list, "count", func() { list.Int("valueInteger", e.Count) })
 	}
-	if e.ActiveOnly {
-		parameter(w, "activeOnly", func() { w.Bool("valueBoolean", true) })
+	if e.Offset > 0 {
+		parameter(&list, "offset", func() { list.Int("valueInteger", e.Offset) })
 	}
-	w.EndArray()
+	if e.Language != "" {
+		parameter(&list, "displayLanguage", func() { list.String("valueCode", e.Language) })
+	}
+	for _, f := range flags {
+		if f.set {
+			parameter(&list, f.name, func() { list.Bool("valueBoolean", true) })
+		}
+	}
+	for _, system := range used {
+		parameter(&list, "used-codesystem", func() { list.String("valueUri", system) })
+		if strings.Contains(system, "|") {
+			parameter(&list, "version", func() { list.String("valueUri", system) })
+		}
+	}
+	if items := list.Bytes(); len(items) > 0 {
+		w.Array("parameter")
+		w.Append(items)
+		w.EndArray()
+	}
+}
+
+// systems are the canonical URLs of the code systems of a set, each once.
+func (v *valueSet) systems(into []string) []string {
+	for _, p := range v.includes {
+		if p.cs != nil {
+			canonical := p.cs.url
+			if p.cs.version != "" {
+				canonical += "|" + p.cs.version
+			}
+			if !slices.Contains(into, canonical) {
+				into = append(into, canonical)
+			}
+		}
+		for _, inner := range p.imports {
+			into = inner.systems(into)
+		}
+	}
+	return into
 }
 
 // parameter writes one item {name, value}.

@@ -70,7 +70,11 @@ type Service struct {
 	units  *ucum.Table
 	now    func() time.Time
 	limits Limits
+	cache  *cache
+}
 
+// cache keeps compiled code systems.
+type cache struct {
 	mu      sync.Mutex
 	systems map[cacheKey]*codeSystem
 }
@@ -101,7 +105,21 @@ func New(o Options) *Service {
 			*field = value
 		}
 	}
-	return &Service{source: o.Source, shelf: o.Shelf, remote: o.Remote, units: o.Units, now: o.Now, limits: limits, systems: map[cacheKey]*codeSystem{}}
+	return &Service{source: o.Source, shelf: o.Shelf, remote: o.Remote, units: o.Units, now: o.Now, limits: limits, cache: newCache()}
+}
+
+func newCache() *cache { return &cache{systems: map[cacheKey]*codeSystem{}} }
+
+// With returns a Service that knows these definitions before all others, for one
+// question that brings along what it is about.
+func (s *Service) With(definitions []fhir.Resource) *Service {
+	if len(definitions) == 0 {
+		return s
+	}
+	out := *s
+	out.source = definition.Stack{definition.Given(definitions), s.source}
+	out.cache = newCache()
+	return &out
 }
 
 // find returns a definition by canonical URL, "url|version" allowed.
@@ -144,19 +162,19 @@ func (s *Service) imported(url, version string) (*codeSystem, error) {
 
 // cached keeps what was compiled.
 func (s *Service) cached(key cacheKey, compile func() *codeSystem) *codeSystem {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if cs, ok := s.systems[key]; ok {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	if cs, ok := s.cache.systems[key]; ok {
 		return cs
 	}
-	if len(s.systems) >= s.limits.Cached {
-		for old := range s.systems { // any will do
-			delete(s.systems, old)
+	if len(s.cache.systems) >= s.limits.Cached {
+		for old := range s.cache.systems { // any will do
+			delete(s.cache.systems, old)
 			break
 		}
 	}
 	cs := compile()
-	s.systems[key] = cs
+	s.cache.systems[key] = cs
 	return cs
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,16 @@ func (s shelf) Find(_ context.Context, resourceType, url, version string) (fhir.
 		return fhir.Resource{}, false, nil
 	}
 	return r, ok, nil
+}
+
+func (s shelf) List(_ context.Context, resourceType string) ([]fhir.Resource, error) {
+	var out []fhir.Resource
+	for name, r := range s {
+		if strings.HasPrefix(name, resourceType+" ") {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 func parse(t testing.TB, text string) fhir.Resource {
@@ -161,6 +172,7 @@ func TestExpandNarrowed(t *testing.T) {
 		{"filter that nothing has", "", 0, terminology.ExpandIn{URL: "http://few", Filter: "hale", Count: -1}},
 		{"a page", "mammal dog", 6, terminology.ExpandIn{URL: "http://few", Offset: 2, Count: 2}},
 		{"count 0", "", 6, terminology.ExpandIn{URL: "http://few", Count: 0}},
+		{"only what may be chosen", "bird mammal dog whale dodo", 5, terminology.ExpandIn{URL: "http://few", Selectable: true, Count: -1}},
 		{"active only", "animal bird mammal dog whale", 5, terminology.ExpandIn{URL: "http://few", ActiveOnly: true, Count: -1}},
 	}
 	for _, tt := range tests {
@@ -173,6 +185,78 @@ func TestExpandNarrowed(t *testing.T) {
 	}
 	if _, _, err := expand(t, s, terminology.ExpandIn{URL: "http://v", Count: 1}); fhir.KindOf(err) != fhir.TooCostly {
 		t.Errorf("beyond the limit: %v", err)
+	}
+}
+
+// Displays come in the language that is asked for, as far as it is known
+// (displayLanguage of $expand, $lookup and $validate-code).
+func TestLanguages(t *testing.T) {
+	s := service(t, terminology.Limits{}, animals, vs(`{"include":[{"system":"http://a","concept":[{"code":"bird"},{"code":"dog"}]}]}`))
+	for wanted, want := range map[string]string{"de": "Vogel, Domestic dog", "fr, de;q=0.5": "Vogel, Domestic dog", "de-CH": "Bird, Domestic dog", "": "Bird, Domestic dog", "!": "Bird, Domestic dog"} {
+		text, err := s.Expand(t.Context(), terminology.ExpandIn{URL: "http://v", Count: -1, Language: wanted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for c := range parse(t, string(text)).Root().Get("expansion").Get("contains").Items() {
+			got = append(got, c.Get("display").Text())
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%q: %v", wanted, got)
+		}
+	}
+	verdict, err := s.Validate(t.Context(), terminology.ValidateIn{URL: "http://v", Codings: []terminology.Coding{{System: "http://a", Code: "bird", Display: "Vogel"}}, Language: "de"})
+	if err != nil || !verdict.Result || verdict.Display != "Vogel" {
+		t.Error(verdict, err)
+	}
+	text, err := s.Lookup(t.Context(), terminology.LookupIn{Coding: terminology.Coding{System: "http://a", Code: "bird"}, Language: "de"})
+	if err != nil || !strings.Contains(string(text), `{"name":"display","valueString":"Vogel"}`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// Expansions name the code systems that they rest on, and repeat what shaped them.
+func TestExpansionParameters(t *testing.T) {
+	s := service(t, terminology.Limits{}, animals, vs(`{"include":[{"valueSet":["http://inner"]}]}`), `{"resourceType":"ValueSet","url":"http://inner","compose":{"include":[{"system":"http://a","concept":[{"code":"dog"}]}]}}`)
+	text, err := s.Expand(t.Context(), terminology.ExpandIn{URL: "http://v", Count: 3, Flat: true, Definition: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`{"name":"count","valueInteger":3}`, `{"name":"excludeNested","valueBoolean":true}`, `{"name":"used-codesystem","valueUri":"http://a|2"}`,
+		`{"name":"version","valueUri":"http://a|2"}`, `"compose":{"include":`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
+	}
+}
+
+// A concept that only groups others is in the value set, but is not to be chosen
+// (the parameter abstract of ValueSet $validate-code).
+func TestAbstract(t *testing.T) {
+	s := service(t, terminology.Limits{}, animals, vs(`{"include":[{"system":"http://a"}]}`))
+	for abstract, want := range map[bool]bool{false: false, true: true} {
+		verdict, err := s.Validate(t.Context(), terminology.ValidateIn{URL: "http://v", Codings: []terminology.Coding{{System: "http://a", Code: "animal"}}, Abstract: abstract})
+		if err != nil || verdict.Result != want {
+			t.Errorf("abstract=%v: %v, %v", abstract, verdict, err)
+		}
+	}
+	verdict, err := s.Validate(t.Context(), terminology.ValidateIn{URL: "http://v", Lenient: true, Codings: []terminology.Coding{{System: "http://a", Code: "dog", Display: "Cat"}}})
+	if err != nil || !verdict.Result || verdict.Message == "" || verdict.Version != "2" {
+		t.Errorf("a wrong display, leniently: %v, %v", verdict, err)
+	}
+}
+
+// What a question brings along is known to that question only.
+func TestWith(t *testing.T) {
+	s := service(t, terminology.Limits{}, animals)
+	own := s.With([]fhir.Resource{parse(t, vs(`{"include":[{"system":"http://a","concept":[{"code":"dog"}]}]}`))})
+	if codes, _, err := expand(t, own, terminology.ExpandIn{URL: "http://v", Count: -1}); err != nil || strings.Join(codes, " ") != "dog" {
+		t.Error(codes, err)
+	}
+	if _, _, err := expand(t, s, terminology.ExpandIn{URL: "http://v", Count: -1}); fhir.KindOf(err) != fhir.NotFound {
+		t.Error(err)
 	}
 }
 
@@ -283,7 +367,7 @@ func TestSubsumes(t *testing.T) {
 
 func TestLookup(t *testing.T) {
 	s := service(t, terminology.Limits{}, animals)
-	text, err := s.Lookup(t.Context(), terminology.Coding{System: "http://a", Code: "bird"}, nil)
+	text, err := s.Lookup(t.Context(), terminology.LookupIn{Coding: terminology.Coding{System: "http://a", Code: "bird"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +381,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s is not in %s", want, text)
 		}
 	}
-	text, err = s.Lookup(t.Context(), terminology.Coding{System: "http://a", Code: "bird"}, []string{"legs"})
+	text, err = s.Lookup(t.Context(), terminology.LookupIn{Coding: terminology.Coding{System: "http://a", Code: "bird"}, Properties: []string{"legs"}})
 	if err != nil || strings.Contains(string(text), "parent") || !strings.Contains(string(text), "legs") {
 		t.Errorf("%s, %v", text, err)
 	}
@@ -366,6 +450,37 @@ func TestTranslate(t *testing.T) {
 		got, err := s.Translate(t.Context(), tt.in)
 		if diff := cmp.Diff(tt.want, got.Matches); err != nil || got.Result != tt.result || diff != "" {
 			t.Errorf("%s: %v, %v\n%s", tt.name, got.Result, err, diff)
+		}
+	}
+}
+
+// Without a map, all that lie between the value sets are asked
+// (https://hl7.org/fhir/R4/conceptmap-operation-translate.html).
+func TestTranslateByAnyMap(t *testing.T) {
+	const between = `{"resourceType":"ConceptMap","url":"http://%s","sourceUri":"http://%s","targetCanonical":"http://%s|1","group":[{"source":"http://a","target":"http://b","element":[{"code":"dog","target":[{"code":"%s","equivalence":"equal"}]}]}]}`
+	s := service(t, terminology.Limits{}, fmt.Sprintf(between, "m1", "v1", "w1", "one"), fmt.Sprintf(between, "m2", "v2", "w2", "two"))
+	dog := []terminology.Coding{{System: "http://a", Code: "dog"}}
+	for _, tt := range []struct {
+		in   terminology.TranslateIn
+		want string
+	}{
+		{terminology.TranslateIn{Codings: dog}, "one two"},
+		{terminology.TranslateIn{Codings: dog, Source: "http://v2"}, "two"},
+		{terminology.TranslateIn{Codings: dog, Target: "http://w1"}, "one"},
+		{terminology.TranslateIn{Codings: dog, Source: "http://v1", Target: "http://w2"}, ""},
+		{terminology.TranslateIn{Codings: []terminology.Coding{{System: "http://b", Code: "two"}}, Reverse: true, Source: "http://w2"}, "dog"},
+	} {
+		out, err := s.Translate(t.Context(), tt.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range out.Matches {
+			got = append(got, m.Code)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != tt.want || out.Result != (tt.want != "") {
+			t.Errorf("%+v: %v", tt.in, got)
 		}
 	}
 }
@@ -494,7 +609,7 @@ func TestImportedSystem(t *testing.T) {
 	if relation != terminology.Subsumes || err != nil {
 		t.Error(relation, err)
 	}
-	text, err := s.Lookup(t.Context(), terminology.Coding{System: "http://snomed.info/sct", Code: "3"}, nil)
+	text, err := s.Lookup(t.Context(), terminology.LookupIn{Coding: terminology.Coding{System: "http://snomed.info/sct", Code: "3"}})
 	for _, want := range []string{`{"name":"display","valueString":"Valve"}`, `{"name":"code","valueCode":"moduleId"},{"name":"value","valueString":"9"}`, `{"name":"value","valueCode":"2"},{"name":"description","valueString":"Heart"}`} {
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s is not in %s, %v", want, text, err)

@@ -2,9 +2,11 @@ package terminology
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"galen/fhir"
+	"galen/fhir/definition"
 	"galen/fhir/jsontree"
 )
 
@@ -12,7 +14,9 @@ import (
 // (https://hl7.org/fhir/R4/conceptmap-operation-translate.html).
 type TranslateIn struct {
 	URL, Version string        // of the concept map; or
-	ConceptMap   fhir.Resource // the concept map itself
+	ConceptMap   fhir.Resource // the concept map itself; or, without either, all that fit:
+	Source       string        // the value set that they translate from; "" is any
+	Target       string        // and to
 	Codings      []Coding
 	TargetSystem string // only matches in this code system; "" is any
 	Reverse      bool   // from target to source
@@ -32,39 +36,71 @@ type Translation struct {
 	Matches []Match
 }
 
-// Translate translates codes by a concept map. Errors: NotFound for an unknown
-// map, TooCostly for maps that go on to each other without end.
+// Translate translates codes by a concept map, or by all that are known. Errors:
+// NotFound for an unknown map, TooCostly for maps that go on to each other without
+// end.
 func (s *Service) Translate(ctx context.Context, in TranslateIn) (Translation, error) {
 	const op = "terminology.Translate"
 	if len(in.Codings) == 0 {
 		return Translation{}, fhir.E(op, fhir.Required, "code", "a code is needed: code, coding or codeableConcept")
 	}
-	r := in.ConceptMap
-	if r.Type != "ConceptMap" {
-		var ok bool
-		var err error
-		if r, ok, err = s.find(ctx, "ConceptMap", in.URL, in.Version); err != nil {
-			return Translation{}, err
-		}
-		if !ok {
-			return Translation{}, fhir.E(op, fhir.NotFound, "url", "the concept map is not known to this server")
-		}
+	maps, err := s.maps(ctx, in)
+	if err != nil {
+		return Translation{}, err
 	}
 	var out Translation
-	for _, c := range in.Codings {
-		t := translator{s: s, in: in, source: r.Root().Get("url").Text()}
-		if err := t.run(ctx, r.Root(), c, 0); err != nil {
-			return Translation{}, err
+	for _, r := range maps {
+		for _, c := range in.Codings {
+			t := translator{s: s, in: in, source: r.Root().Get("url").Text()}
+			if err := t.run(ctx, r.Root(), c, 0); err != nil {
+				return Translation{}, err
+			}
+			out.Matches = append(out.Matches, t.matches...)
 		}
-		out.Matches = append(out.Matches, t.matches...)
 	}
 	for _, m := range out.Matches {
 		out.Result = out.Result || m.Equivalence != "unmatched" && m.Equivalence != "disjoint"
 	}
 	if !out.Result {
-		out.Message = "the concept map has no translation of the code"
+		out.Message = "no translation of the code is known"
 	}
 	return out, nil
+}
+
+// maps are the concept maps that a question names or brings along; without either,
+// those between its value sets.
+func (s *Service) maps(ctx context.Context, in TranslateIn) ([]fhir.Resource, error) {
+	switch {
+	case in.ConceptMap.Type == "ConceptMap":
+		return []fhir.Resource{in.ConceptMap}, nil
+	case in.URL != "":
+		r, ok, err := s.find(ctx, "ConceptMap", in.URL, in.Version)
+		if err == nil && !ok {
+			err = fhir.E("terminology.Translate", fhir.NotFound, "url", "the concept map is not known to this server")
+		}
+		return []fhir.Resource{r}, err
+	}
+	all, err := s.source.List(ctx, "ConceptMap")
+	if err != nil {
+		return nil, err
+	}
+	from, to := "source", "target"
+	if in.Reverse {
+		from, to = to, from
+	}
+	between := func(r fhir.Resource, side, valueSet string) bool {
+		if valueSet == "" {
+			return true
+		}
+		for _, kind := range []string{"Uri", "Canonical"} {
+			url, _ := definition.Canonical(r.Root().Get(side + kind).Text())
+			if url == valueSet {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.DeleteFunc(all, func(r fhir.Resource) bool { return !between(r, from, in.Source) || !between(r, to, in.Target) }), nil
 }
 
 type translator struct {

@@ -44,8 +44,10 @@ func (c *checker) containedID(n jsontree.Node, at string) {
 }
 
 // urn: OIDs and UUIDs as URIs keep their own grammars
-// (https://hl7.org/fhir/R4/datatypes.html#oid, #uuid; RFC 4122: any case).
+// (https://hl7.org/fhir/R4/datatypes.html#oid, #uuid; RFC 4122: any case); a
+// version may follow, as in a canonical.
 func (c *checker) urn(text, at string) {
+	text, _, _ = strings.Cut(text, "|")
 	switch {
 	case strings.HasPrefix(text, "urn:oid:") && !spec.ValidPrimitive("oid", text):
 		c.add(c.tolerated(), fhir.Value, at, "is not a valid OID")

@@ -53,6 +53,8 @@ func stub(t *testing.T) *remote.Server {
 
 type nothing struct{}
 
+func (nothing) List(context.Context, string) ([]fhir.Resource, error) { return nil, nil }
+
 func (nothing) Find(context.Context, string, string, string) (fhir.Resource, bool, error) {
 	return fhir.Resource{}, false, nil
 }
@@ -74,7 +76,7 @@ func TestFallback(t *testing.T) {
 	if body, err := s.Expand(t.Context(), terminology.ExpandIn{URL: "http://v", Count: 7}); err != nil || !strings.Contains(string(body), `"total":7`) {
 		t.Errorf("Expand: %s, %v", body, err)
 	}
-	if body, err := s.Lookup(t.Context(), a, nil); err != nil || !strings.Contains(string(body), `"valueString":"A"`) {
+	if body, err := s.Lookup(t.Context(), terminology.LookupIn{Coding: a}); err != nil || !strings.Contains(string(body), `"valueString":"A"`) {
 		t.Errorf("Lookup: %s, %v", body, err)
 	}
 	for url, kind := range map[string]fhir.Kind{"http://none": fhir.NotFound, "http://broken": fhir.Unavailable, "http://redirect": fhir.Unavailable, "http://liar": fhir.Unavailable} {
