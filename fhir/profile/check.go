@@ -55,8 +55,23 @@ func (c *checker) conform(v value, p *profile) {
 		c.add(fhir.Warning, fhir.TooCostly, v.at, "profiles lead to each other too deep; not checked further")
 	} else {
 		c.one(v, p.root)
+		c.narrowed(v, p)
 	}
 	c.depth--
+}
+
+// narrowed holds a value against the profile that p narrows, if p is known by its
+// differential; a snapshot says it all.
+func (c *checker) narrowed(v value, p *profile) {
+	if p.base == "" {
+		return
+	}
+	base, err := c.find(c.ctx, p.base)
+	if err != nil {
+		c.add(fhir.Warning, fhir.NotFound, v.at, "the profile "+p.base+" that "+p.url+" narrows is not known to this server")
+		return
+	}
+	c.conform(v, base)
 }
 
 // one holds one value against an element and all below it.

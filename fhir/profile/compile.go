@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 // profile is a StructureDefinition ready to be held against values.
 type profile struct {
 	url, typ string
+	base     string // the profile that this one, known by its differential, narrows
 	root     *element
 	contexts []extensionContext
 }
@@ -39,7 +41,8 @@ type element struct {
 	slicing    *slicing
 	slices     []*element
 	children   []*element
-	contentRef string // id of the element whose children these are
+	contentRef string   // id of the element whose children these are
+	narrows    *element // of a slice: the same one in the profile that is narrowed, which says what belongs into it
 }
 
 type typeRef struct {
@@ -63,14 +66,22 @@ type slicing struct {
 
 type discriminator struct{ kind, path string }
 
-// compile reads a StructureDefinition with a snapshot.
-func (v *Validator) compile(r fhir.Resource) (*profile, error) {
+// compile reads a StructureDefinition: its snapshot, else its differential. It and
+// the profiles that narrow it are above.
+func (v *Validator) compile(ctx context.Context, r fhir.Resource, above []string) (*profile, error) {
 	const op = "profile.compile"
 	root := r.Root()
 	p := &profile{url: root.Get("url").Text(), typ: root.Get("type").Text()}
+	b := builder{v: v, byID: map[string]*element{}}
 	list := root.Get("snapshot").Get("element")
 	if list.Len() == 0 {
-		return nil, fhir.E(op, fhir.NotSupported, "profile", "the profile "+p.url+" has no snapshot")
+		if list = root.Get("differential").Get("element"); list.Len() == 0 {
+			return nil, fhir.E(op, fhir.NotSupported, "profile", "the profile "+p.url+" has neither a snapshot nor a differential")
+		}
+		p.base = root.Get("baseDefinition").Text()
+		if err := b.sparse(ctx, p, above); err != nil {
+			return nil, err
+		}
 	}
 	for c := range root.Get("context").Items() {
 		ec := extensionContext{kind: c.Get("type").Text(), expression: c.Get("expression").Text()}
@@ -79,7 +90,6 @@ func (v *Validator) compile(r fhir.Resource) (*profile, error) {
 		}
 		p.contexts = append(p.contexts, ec)
 	}
-	b := builder{v: v, byID: map[string]*element{}}
 	for n := range list.Items() {
 		if err := b.add(n); err != nil {
 			return nil, err
@@ -94,13 +104,23 @@ type builder struct {
 	v    *Validator
 	root *element
 	byID map[string]*element
+	diff *differential // nil for a snapshot
 }
 
 // add places an element by its id: "Observation.component:systolic.code" is
 // below the slice systolic of component.
 func (b *builder) add(n jsontree.Node) error {
 	e := b.v.element(n)
-	b.byID[e.id] = e
+	if b.diff != nil {
+		b.typed(e)
+		if !strings.Contains(e.id, ".") {
+			e.children, b.byID[e.id] = b.root.children, e
+			b.root = e
+			return nil
+		}
+		b.outline(e.id)
+	}
+	b.byID[e.id], e.narrows = e, b.narrows(e.id)
 	if b.root == nil {
 		b.root = e
 		return nil

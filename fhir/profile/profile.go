@@ -1,7 +1,7 @@
 // Package profile holds resources against profiles: StructureDefinitions that
 // narrow a type of R4 (https://hl7.org/fhir/R4/profiling.html).
 //
-// It reads snapshots and checks cardinality, types, fixed values and patterns,
+// It reads snapshots, or differentials, and checks cardinality, types, fixed values and patterns,
 // bindings, slicing by every kind of discriminator, invariants, targets of
 // references, profiles of parts, and extensions in the places where they may
 // stand. A profile is compiled once. Findings name the element by its FHIRPath
@@ -15,6 +15,7 @@ package profile
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"strings"
 	"sync"
 
@@ -104,8 +105,17 @@ func (v *Validator) Extensions(ctx context.Context, r fhir.Resource) fhir.Issues
 
 // find compiles a profile, once for each version of its definition.
 func (v *Validator) find(ctx context.Context, canonical string) (*profile, error) {
+	return v.narrowing(ctx, canonical, nil)
+}
+
+// narrowing is find for the base of other profiles, which are above it. Error:
+// Unprocessable for one that narrows itself, or more than maxDepth others.
+func (v *Validator) narrowing(ctx context.Context, canonical string, above []string) (*profile, error) {
 	const op = "profile.find"
 	url, version := definition.Canonical(canonical)
+	if slices.Contains(above, url) || len(above) > maxDepth {
+		return nil, fhir.E(op, fhir.Unprocessable, "profile", "the profile "+url+" narrows itself")
+	}
 	r, ok, err := v.Source.Find(ctx, "StructureDefinition", url, version)
 	if err != nil {
 		return nil, err
@@ -123,7 +133,7 @@ func (v *Validator) find(ctx context.Context, canonical string) (*profile, error
 	if ok {
 		return p, nil
 	}
-	if p, err = v.compile(r); err != nil {
+	if p, err = v.compile(ctx, r, append(above[:len(above):len(above)], url)); err != nil {
 		return nil, err
 	}
 	v.mu.Lock()

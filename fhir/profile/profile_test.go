@@ -168,6 +168,49 @@ func TestSlicing(t *testing.T) {
 	}
 }
 
+// A profile may come as a differential only, as its authors write it: what it does
+// not say is R4's or that of the profile it narrows.
+func TestDifferential(t *testing.T) {
+	diff := func(url, typ, base, elements string) string {
+		return `{"resourceType":"StructureDefinition","url":"` + url + `","type":"` + typ + `","derivation":"constraint","baseDefinition":"` + base + `","differential":{"element":[` + elements + `]}}`
+	}
+	patient := diff("http://p", "Patient", core+"Patient", `{"id":"Patient.name.family","path":"Patient.name.family","min":1},
+		{"id":"Patient.extension:place","path":"Patient.extension","sliceName":"place","min":1,"max":"1","type":[{"code":"Extension","profile":["`+core+`patient-birthPlace"]}]}`)
+	const place = `"extension":[{"url":"` + core + `patient-birthPlace","valueAddress":{"city":"x"}}]`
+	weight := diff("http://p", "Observation", core+"Observation", `{"id":"Observation.valueQuantity","path":"Observation.valueQuantity","min":1},{"id":"Observation.valueQuantity.unit","path":"Observation.valueQuantity.unit","min":1}`)
+	narrower := diff("http://p", "Observation", core+"bp", `{"id":"Observation","path":"Observation","constraint":[{"key":"x-1","severity":"error","human":"h","expression":"status = 'final'"}]},
+		{"id":"Observation.component:SystolicBP.interpretation","path":"Observation.component.interpretation","min":1}`)
+	interpreted := strings.Replace(bloodPressure, `"code":"8480-6"}]},`, `"code":"8480-6"}]},"interpretation":[{"text":"high"}],`, 1)
+	circle := diff("http://p", "Patient", "http://q", `{"id":"Patient.name","path":"Patient.name","min":1}`)
+	back := diff("http://q", "Patient", "http://p", `{"id":"Patient.gender","path":"Patient.gender","min":1}`)
+	tests := []struct{ name, profile, resource, at string }{
+		{"keeps it", patient, `{"resourceType":"Patient",` + place + `,"name":[{"family":"x"}]}`, ""},
+		{"an element without its parents", patient, `{"resourceType":"Patient",` + place + `,"name":[{"text":"x"}]}`, "Patient.name[0].family"},
+		{"extensions are sliced by url", patient, `{"resourceType":"Patient","extension":[{"url":"http://a","valueString":"x"}],"name":[{"family":"x"}]}`, "Patient.extension:place"},
+		{"one type of a choice", weight, `{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1,"unit":"kg"}}`, ""},
+		{"one type of a choice, below", weight, `{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":1}}`, "Observation.valueQuantity.unit"},
+		{"one type of a choice, missing", weight, `{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueString":"1"}`, "Observation.value:valueQuantity"},
+		{"slices of the profile that is narrowed", narrower, interpreted, ""},
+		{"slices of the profile that is narrowed, broken", narrower, bloodPressure, "Observation.component[0].interpretation"},
+		{"the profile that is narrowed, broken", narrower, strings.Replace(interpreted, `"vital-signs"`, `"laboratory"`, 1), "Observation.category:VSCat"},
+		{"a constraint on the root", narrower, strings.Replace(interpreted, `"final"`, `"amended"`, 1), "Observation"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			issues, err := newValidator(t, tt.profile).Validate(t.Context(), parse(t, tt.resource), "http://p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.at == "" && len(issues) > 0 || tt.at != "" && !slices.ContainsFunc(issues, func(i fhir.Issue) bool { return i.At == tt.at && i.Severity == fhir.SeverityError }) {
+				t.Errorf("%v, want one at %q", issues, tt.at)
+			}
+		})
+	}
+	if _, err := newValidator(t, circle, back).Validate(t.Context(), parse(t, `{"resourceType":"Patient"}`), "http://p"); fhir.KindOf(err) != fhir.Unprocessable {
+		t.Errorf("profiles that narrow each other: %v", err)
+	}
+}
+
 func TestElements(t *testing.T) {
 	tests := []struct{ name, element, resource, at string }{
 		{"min", `{"id":"Patient.name","path":"Patient.name","min":2,"max":"*","type":[{"code":"HumanName"}]}`, `{"resourceType":"Patient","name":[{"text":"x"}]}`, "Patient.name"},

@@ -69,6 +69,9 @@ func sliceName(s *element) string { return s.id[strings.LastIndexByte(s.id, ':')
 
 // fits reports whether a value belongs into a slice: every discriminator says so.
 func (c *checker) fits(v value, e, s *element) bool {
+	if s.narrows != nil {
+		return c.fits(v, e, s.narrows)
+	}
 	if e.slicing == nil || len(e.slicing.by) == 0 {
 		return c.ofType(v, s) && (s.hasValue() || len(s.types) == 1) && c.satisfies(v, s)
 	}
