@@ -33,10 +33,29 @@ const (
 // String is the verb.
 func (m Method) String() string { return [...]string{"", "POST", "PUT", "PATCH", "DELETE"}[m] }
 
-// Write is one new version to commit.
+// Task is what a Write does.
+type Task uint8
+
+// The tasks.
+const (
+	// Append adds Record as a new version.
+	Append Task = iota
+	// Reindex puts Entries in the place of those of the current version, which
+	// stays as it is.
+	Reindex
+	// Expunge removes versions for ever: the superseded ones from From to Through,
+	// both included, or, if Through reaches the current one, the resource as a
+	// whole, as if its key was never used.
+	Expunge
+)
+
+// Write is one new version to commit, or upkeep of what is stored.
 type Write struct {
-	Record
+	Record  // for Reindex and Expunge the current one, as Read returned it
+	Task    Task
 	Entries []search.Entry // what the version is found by; none for a tombstone
+
+	From, Through int64 // of Expunge
 
 	// Expect is the version that must be current, tombstones included; 0 means
 	// that the key was never used.

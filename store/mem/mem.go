@@ -19,15 +19,16 @@ import (
 
 // DB is the driver. Make it with New; it is safe for concurrent use.
 type DB struct {
-	mu    sync.RWMutex
-	order []*entry // by creation
-	byKey map[fhir.Key]*entry
+	mu      sync.RWMutex
+	order   []*entry // by creation
+	created int      // how many there ever were
+	byKey   map[fhir.Key]*entry
 }
 
 // entry is all versions of one resource, oldest first, and what the newest is
 // found by.
 type entry struct {
-	created  int // place in DB.order
+	created  int // ascending in DB.order
 	versions []store.Record
 	found    []search.Entry
 }
@@ -67,17 +68,32 @@ func (db *DB) Commit(ctx context.Context, writes []store.Write) error {
 			return &store.ConflictError{Index: i, Unless: true, Found: found[:min(len(found), 2)]}
 		}
 	}
-	for _, w := range writes {
-		e := db.byKey[w.Key]
+	for i := range writes {
+		db.write(&writes[i])
+	}
+	return nil
+}
+
+func (db *DB) write(w *store.Write) {
+	e := db.byKey[w.Key]
+	switch {
+	case w.Task == store.Reindex:
+		e.found = w.Entries
+	case w.Task == store.Expunge && w.Through >= w.Expect:
+		delete(db.byKey, w.Key)
+		db.order = slices.DeleteFunc(db.order, func(o *entry) bool { return o == e })
+	case w.Task == store.Expunge:
+		e.versions = slices.DeleteFunc(e.versions, func(r store.Record) bool { return w.From <= r.Version && r.Version <= w.Through })
+	default:
 		if e == nil {
-			e = &entry{created: len(db.order)}
+			e = &entry{created: db.created}
+			db.created++
 			db.byKey[w.Key] = e
 			db.order = append(db.order, e)
 		}
 		e.versions = append(e.versions, w.Record)
 		e.found = w.Entries
 	}
-	return nil
 }
 
 // Read looks the keys up.

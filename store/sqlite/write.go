@@ -207,7 +207,16 @@ func (w *writer) apply(r *request) error {
 		}
 	}
 	for i := range r.writes {
-		if err := w.write(r, i, old[i]); err != nil {
+		var err error
+		switch r.writes[i].Task {
+		case store.Append:
+			err = w.write(r, i, old[i])
+		case store.Reindex:
+			err = w.reindex(r, i, old[i])
+		case store.Expunge:
+			err = w.expunge(&r.writes[i], old[i])
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -291,14 +300,19 @@ func (w *writer) write(r *request, i int, old stored) error {
 	if err := w.c.each(sqlUpdate, args, nil); err != nil {
 		return err
 	}
-	before, err := w.db.dict.DecodeRows(x.Type, old.blob)
+	return w.exchange(x.Type, old, r.rows[i])
+}
+
+// exchange puts index rows in the place of the old ones.
+func (w *writer) exchange(typ string, old stored, rows []index.Row) error {
+	before, err := w.db.dict.DecodeRows(typ, old.blob)
 	if err != nil {
 		return err
 	}
-	if err := w.rows(deleteRow, index.Except(before, r.rows[i]), old.rid); err != nil {
+	if err := w.rows(deleteRow, index.Except(before, rows), old.rid); err != nil {
 		return err
 	}
-	return w.rows(insertRow, index.Except(r.rows[i], before), old.rid)
+	return w.rows(insertRow, index.Except(rows, before), old.rid)
 }
 
 // The statements for the rows of each table.

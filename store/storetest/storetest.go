@@ -52,6 +52,8 @@ func Run(t *testing.T, h Harness) {
 		{"paging while writing", testPagingWhileWriting},
 		{"many values", testManyValues},
 		{"cancel", testCancel},
+		{"reindex", testReindex},
+		{"expunge", testExpunge},
 		{"reopen", testReopen},
 		{"parallel conditional creates", testParallelCreates},
 		{"parallel expects", testParallelExpects},
