@@ -130,6 +130,9 @@ func (g *gathered) sort(r call.Request) error {
 			item := feature.Item(it)
 			if i == 0 { // the Patient
 				if it.Resource.Key != (fhir.Key{Type: "Patient", ID: r.Patient}) {
+					if !r.Prefetch.Get(patientKey).Exists() { // fetched: the caller did nothing wrong
+						return lacking(patientKey)
+					}
 					return fhir.E(op, fhir.Value, "prefetch."+patientKey, "the Patient is not the one of context.patientId")
 				}
 				ev.Patient = item

@@ -2,6 +2,8 @@ package hooks
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"galen/cds"
 	"galen/fhir"
@@ -15,12 +17,15 @@ import (
 func (d *Dispatcher) applyRules(in *invocation, s *Service, r call.Request, results []result) *reply {
 	out := newReply(results)
 	var orders []rules.Order
+	var unread []string
 	for _, node := range r.Context.Resources() {
 		if subject := fhir.ParseReference(node.Get("subject").Get("reference").Text()).Key; subject.ID != "" && subject != (fhir.Key{Type: "Patient", ID: r.Patient}) {
 			continue // another patient's order says nothing of this one
 		}
-		if o, ok := rules.NewOrder(node); ok {
+		if o, ok := rules.NewOrder(node, r.Context.Find); ok {
 			orders = append(orders, o)
+		} else if o.Key.Type == "MedicationRequest" {
+			unread = append(unread, o.Key.String())
 		}
 	}
 	findings := s.Rules.Evaluate(known(results), orders, card.Markdown)
@@ -30,7 +35,27 @@ func (d *Dispatcher) applyRules(in *invocation, s *Service, r call.Request, resu
 	for i := range findings {
 		d.applyRule(in, s, r, results, &findings[i], out)
 	}
+	if c := unreadCard(d.NewID, unread); len(unread) > 0 && d.sound(&c, s) {
+		out.cards = append(out.cards, c)
+		out.guidance = append(out.guidance, cds.Guidance{
+			Card: c.UUID, Module: "urn:galen:service:" + s.ID, Status: cds.DataRequired, At: d.Now(), Texts: []string{c.Summary},
+		})
+	}
 	return out
+}
+
+// unreadCard says that orders were not checked since the call does not say what
+// they are for: no card at all would read as "nothing against it".
+func unreadCard(newID func() string, orders []string) card.Card {
+	var b strings.Builder
+	b.WriteString("What these order is neither in the call nor named in their reference:\n")
+	for _, o := range orders {
+		b.WriteString("\n- " + card.Markdown(o))
+	}
+	return card.Card{
+		UUID: newID(), Indicator: card.Warning, Source: card.Source{Label: "Galen"}, OverrideReasons: overrideReasons,
+		Summary: "Not checked: " + strconv.Itoa(len(orders)) + " order(s) whose medicine is not known", Detail: b.String(),
+	}
 }
 
 // applyRule adds the card of one finding, unless the user has just seen it.

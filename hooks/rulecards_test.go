@@ -76,6 +76,27 @@ func TestOrderCheck(t *testing.T) {
 	h.stored("RiskAssessment")
 }
 
+// A draft may name its medicine by reference: to a Medication of the call it is
+// read there; to nothing that the call holds, the card says that nobody checked.
+func TestOrderByReference(t *testing.T) {
+	h := newHarness(t, withShipped(t))
+	h.put(kidneyPatient()[0], lab("egfr", "98979-8", "25", "mL/min/{1.73_m2}"))
+	of := func(medication string) string {
+		return `{"resourceType":"MedicationRequest","id":"m1","status":"draft","intent":"order","subject":{"reference":"Patient/p1"},"medicationReference":{"reference":"` + medication + `"}}`
+	}
+	metformin := `{"resourceType":"Medication","id":"x","code":{"coding":[{"system":"http://www.nlm.nih.gov/research/umls/rxnorm","code":"6809"}]}}`
+	for name, tt := range map[string]struct{ reference, want string }{
+		"by id":   {"Medication/x", "Metformin is contraindicated"},
+		"unknown": {"Medication/y", "Not checked: 1 order"},
+		"none":    {"", "Not checked: 1 order"},
+	} {
+		cards := h.check("order-sign", nil, of(tt.reference), metformin)
+		if len(cards) != 1 || !strings.HasPrefix(cards[0].Get("summary").Text(), tt.want) {
+			t.Errorf("%s: %d cards, want %q", name, len(cards), tt.want)
+		}
+	}
+}
+
 func TestOrderCheckComputesTheKidneyFunction(t *testing.T) {
 	h := newHarness(t, withShipped(t))
 	h.put(patientOf("male", 55), lab("creatinine", "2160-0", "1.9", "mg/dL"), lab("acr", "9318-7", "120", "mg/g"))

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -62,23 +63,46 @@ func newEHR(t *testing.T, more string) *ehr {
 
 func (e *ehr) register(o *options) { o.hooks.clients = e.file }
 
-var jti atomic.Int64
-
 // token is a JWT for one URL, as the CDS Hooks Sandbox makes it.
 func (e *ehr) token(audience string) string {
 	e.Helper()
 	now := time.Now()
-	payload, err := json.Marshal(map[string]any{
-		"iss": ehrIssuer, "aud": audience, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "jti": fmt.Sprint(now.UnixNano(), jti.Add(1)),
-	})
+	return e.sign(map[string]any{
+		"iss": ehrIssuer, "aud": audience, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(), "jti": newID(),
+	}, map[string]string{"typ": "JWT"})
+}
+
+// sign makes a JWT with those claims; a header with alg none is not signed.
+func (e *ehr) sign(claims map[string]any, more map[string]string) string {
+	e.Helper()
+	payload, err := json.Marshal(claims)
 	if err != nil {
 		e.Fatal(err)
 	}
-	header := jws.NewHeaders()
-	if err := header.Set("typ", "JWT"); err != nil {
+	if more["alg"] != "" { // one that nobody would sign with
+		head, err := json.Marshal(map[string]string{"alg": more["alg"], "kid": "k1", "typ": "JWT"})
+		if err != nil {
+			e.Fatal(err)
+		}
+		encode := base64.RawURLEncoding.EncodeToString
+		return encode(head) + "." + encode(payload) + "."
+	}
+	key, err := e.key.Clone()
+	if err != nil {
 		e.Fatal(err)
 	}
-	signed, err := jws.Sign(payload, jws.WithKey(jwa.ES384(), e.key, jws.WithProtectedHeaders(header)))
+	if kid, ok := more["kid"]; ok { // a key says its kid itself
+		if err := key.Set(jwk.KeyIDKey, kid); err != nil {
+			e.Fatal(err)
+		}
+	}
+	header := jws.NewHeaders()
+	for name, value := range more {
+		if err := header.Set(name, value); err != nil {
+			e.Fatal(err)
+		}
+	}
+	signed, err := jws.Sign(payload, jws.WithKey(jwa.ES384(), key, jws.WithProtectedHeaders(header)))
 	if err != nil {
 		e.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,16 @@ import (
 // story is one file of testdata/scenarios; README.md there tells how to write one.
 type story struct {
 	Story string
-	Steps []storyStep
+	// Client is the registration of a CDS client, but for iss and keys: "as: client".
+	Client map[string]any
+	// EHR is what that client's FHIR server answers, by a part of the URL.
+	EHR map[string]farReply
+	// Texts are kept under their names from the start; they may hold {{…}} too.
+	Texts map[string]string
+	// Quiet is --hooks-quiet, Services the text of the file for --hooks-services.
+	Quiet    string
+	Services string
+	Steps    []storyStep
 }
 
 // storyStep is one request and what is expected of its answer.
@@ -35,6 +45,8 @@ type storyStep struct {
 	Status  int
 	Expect  []string
 	Answer  map[string]string // headers of the answer
+	JWT     map[string]string // how the client's JWT differs from a good one
+	Asked   []string          // what the EHR was asked, in alphabetical order; [] for nothing
 	Keep    map[string]string
 }
 
@@ -65,8 +77,9 @@ func TestScenarios(t *testing.T) {
 
 func play(t *testing.T, s story) {
 	dir := t.TempDir()
-	g, stop := start(t, dir)
-	p := &player{galen: g, dir: dir, kept: map[string]string{}, names: []string{"Karl", "Wilma", "Dora"}}
+	p := &player{dir: dir, kept: map[string]string{}, texts: s.Texts, names: []string{"Karl", "Wilma", "Dora"}}
+	g, stop := start(t, dir, p.prepare(t, s))
+	p.galen = g
 	for i, step := range s.Steps {
 		p.step(fmt.Sprintf("step %d, %s", i+1, step.What), step)
 		if t.Failed() {
@@ -84,7 +97,50 @@ type player struct {
 	*galen
 	dir   string // of the data
 	kept  map[string]string
-	names []string // of patients, from the bodies that were sent
+	texts map[string]string // of the story
+	names []string          // of patients, from the bodies that were sent
+
+	client  *ehr    // of the story, nil for none
+	far     *farEHR // its FHIR server, nil for none
+	lastJWT string
+}
+
+// prepare starts the story's EHR and registers its client.
+func (p *player) prepare(t *testing.T, s story) func(*options) {
+	t.Helper()
+	if s.EHR != nil {
+		p.far = startFar(t, s.EHR)
+		p.far.p = p
+		p.kept["ehr"] = p.far.URL + "/r4"
+	}
+	return func(o *options) {
+		if s.Client != nil {
+			registration, err := json.Marshal(s.Client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			members := strings.ReplaceAll(string(registration), "{{ehr}}", p.kept["ehr"])
+			more := members[1 : len(members)-1]
+			if more != "" {
+				more = "," + more
+			}
+			p.client = newEHR(t, more)
+			p.client.register(o)
+		}
+		if s.Quiet != "" {
+			d, err := time.ParseDuration(s.Quiet)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.hooks.limits.Quiet = d
+		}
+		if s.Services != "" {
+			o.hooks.services = filepath.Join(t.TempDir(), "services.json")
+			if err := os.WriteFile(o.hooks.services, []byte(s.Services), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 func (p *player) step(at string, s storyStep) {
@@ -100,7 +156,13 @@ func (p *player) step(at string, s storyStep) {
 	for _, m := range nameInBody.FindAllStringSubmatch(body, -1) {
 		p.names = append(p.names, m[1])
 	}
-	answer, text := p.request(method, url, p.tokenOf(at, s.As), body, s.Headers)
+	token := ""
+	if s.As == "client" {
+		token = p.jwtOf(url, s.JWT)
+	} else {
+		token = p.tokenOf(at, s.As)
+	}
+	answer, text := p.request(method, url, token, body, s.Headers)
 	if answer.StatusCode != s.Status {
 		p.Errorf("%s: status %d, want %d: %.1000s", at, answer.StatusCode, s.Status, text)
 		return
@@ -117,6 +179,11 @@ func (p *player) step(at string, s storyStep) {
 	for _, sentence := range s.Expect {
 		if wrong := check(root, text, p.fill(sentence)); wrong != "" {
 			p.Errorf("%s: %s: %s\n%.1500s", at, sentence, wrong, text)
+		}
+	}
+	if p.far != nil {
+		if asked := p.far.take(); s.Asked != nil && !slices.Equal(asked, s.Asked) {
+			p.Errorf("%s: the EHR was asked %q, not %q", at, asked, s.Asked)
 		}
 	}
 	for name, path := range s.Keep {
@@ -228,6 +295,9 @@ func (p *player) fill(text string) string {
 		if value, ok := p.kept[name]; ok {
 			return value
 		}
+		if text, ok := p.texts[name]; ok {
+			return p.fill(text)
+		}
 		if keys, ok := strings.CutPrefix(name, "empty prefetch except "); ok {
 			return p.emptyPrefetch(strings.Split(keys, ", "))
 		}
@@ -285,6 +355,8 @@ func check(root jsontree.Node, body []byte, sentence string) string {
 		holds = got == want
 	case "has":
 		holds = strings.Contains(got, want)
+	case "lacks":
+		holds = !strings.Contains(got, want)
 	case "starts":
 		holds = strings.HasPrefix(got, want)
 	case "count":
@@ -355,7 +427,7 @@ func TestScenarioSentences(t *testing.T) {
 	for sentence, want := range map[string]bool{
 		"total is 2": true, "total is 3": false, "entry count 2": true, "entry count 1": false,
 		"entry[0].a.b is x y": true, "entry.a.b starts x": true, "entry[a.b=z].c is w": true, "entry[a.b~ y].c absent": true,
-		"entry[7].a present": false, "total absent": false, "body has z": true, "body has q": false, "body absent": false, "total equals 2": false, "total": false,
+		"entry[7].a present": false, "total absent": false, "body has z": true, "body has q": false, "body lacks q": true, "body lacks z": false, "body absent": false, "total equals 2": false, "total": false,
 	} {
 		if got := check(doc.Root(), doc.Bytes(), sentence) == ""; got != want {
 			t.Errorf("%s: %t", sentence, got)

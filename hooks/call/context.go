@@ -210,6 +210,24 @@ func each(node jsontree.Node, holds func(jsontree.Node) bool) (place string, ok 
 	return "", n > 0
 }
 
+// Find is the resource of the context that a reference means: by the fullUrl of
+// its Bundle entry or by type and id; absent if there is none.
+func (c Context) Find(reference string) jsontree.Node {
+	want := fhir.ParseReference(reference).Key
+	for _, f := range hookTable[c.hook] {
+		for n := range f.find(c.node).Items() {
+			for entry := range n.Get("entry").Items() {
+				r := entry.Get("resource")
+				own := fhir.Key{Type: r.Get("resourceType").Text(), ID: r.Get("id").Text()}
+				if reference != "" && (entry.Get("fullUrl").Text() == reference || want.ID != "" && own == want) {
+					return r
+				}
+			}
+		}
+	}
+	return jsontree.Node{}
+}
+
 // Resources are the resources in the context, those of Bundles one by one. Where
 // the call says which of the orders are selected, they are those.
 func (c Context) Resources() []jsontree.Node {

@@ -28,9 +28,13 @@ type Order struct {
 	words   []string
 }
 
-// NewOrder reads an order; false for a resource that orders nothing by a code.
-func NewOrder(r jsontree.Node) (Order, bool) {
+// NewOrder reads an order; find is the resource of the call that a reference
+// means. False for a resource of which nobody can tell what it orders.
+func NewOrder(r jsontree.Node, find func(reference string) jsontree.Node) (Order, bool) {
 	o := Order{Key: fhir.Key{Type: r.Get("resourceType").Text(), ID: r.Get("id").Text()}}
+	if o.Key.Type == "Medication" {
+		return o, false // what an order is for, not one itself
+	}
 	concept := r.Get("medicationCodeableConcept")
 	if ref := r.Get("medicationReference").Get("reference").Text(); strings.HasPrefix(ref, "#") {
 		for c := range r.Get("contained").Items() {
@@ -38,6 +42,8 @@ func NewOrder(r jsontree.Node) (Order, bool) {
 				concept = c.Get("code")
 			}
 		}
+	} else if m := find(ref); m.Get("resourceType").Text() == "Medication" {
+		concept = m.Get("code")
 	}
 	if !concept.Exists() {
 		concept = r.Get("code")

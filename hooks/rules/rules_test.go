@@ -78,7 +78,7 @@ func order(t *testing.T, text string) (rules.Order, bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rules.NewOrder(doc.Root())
+	return rules.NewOrder(doc.Root(), func(string) jsontree.Node { return jsontree.Node{} })
 }
 
 func TestEvaluate(t *testing.T) {
