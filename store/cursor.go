@@ -108,8 +108,9 @@ func parseCursor(b []byte) (c cursor, ok bool) {
 	return c, true
 }
 
-// seal makes the text of a cursor; "" for the first page.
-func (s *Store) seal(c cursor, fingerprint []byte) (string, error) {
+// seal makes the text of a cursor; "" for the first page. It is bound to the
+// fingerprint of its query, which is asked for only then.
+func (s *Store) seal(c cursor, fingerprint func() []byte) (string, error) {
 	if c.position == nil {
 		return "", nil
 	}
@@ -117,12 +118,12 @@ func (s *Store) seal(c cursor, fingerprint []byte) (string, error) {
 	if _, err := io.ReadFull(s.opts.Random, nonce); err != nil {
 		return "", &fhir.Error{Op: "store.Search", Err: err}
 	}
-	return base64.RawURLEncoding.EncodeToString(s.cursors.Seal(nonce, nonce, c.bytes(), fingerprint)), nil
+	return base64.RawURLEncoding.EncodeToString(s.cursors.Seal(nonce, nonce, c.bytes(), fingerprint())), nil
 }
 
 // open undoes seal. A cursor of another query, or sealed with a key that is no
 // more, is gone for good: Kind Deleted, which is 410.
-func (s *Store) open(text string, fingerprint []byte) (cursor, error) {
+func (s *Store) open(text string, fingerprint func() []byte) (cursor, error) {
 	if text == "" {
 		return cursor{}, nil
 	}
@@ -132,7 +133,7 @@ func (s *Store) open(text string, fingerprint []byte) (cursor, error) {
 	if err != nil || len(sealed) < n {
 		return cursor{}, gone
 	}
-	plain, err := s.cursors.Open(nil, sealed[:n], sealed[n:], fingerprint)
+	plain, err := s.cursors.Open(nil, sealed[:n], sealed[n:], fingerprint())
 	if err != nil {
 		return cursor{}, gone
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync"
 
 	"galen/fhir"
 	"galen/fhir/search"
@@ -42,7 +43,7 @@ const noTotal = -1
 // this query or of another time), NotSupported (a wildcard that cannot be resolved), TooCostly,
 // Timeout, Unavailable or Internal.
 func (s *Store) Search(ctx context.Context, in SearchInput) (SearchResult, error) {
-	print := fingerprint(in.Query)
+	print := sync.OnceValue(func() []byte { return fingerprint(in.Query) })
 	at, err := s.open(in.After, print)
 	if err != nil {
 		return SearchResult{}, err

@@ -145,7 +145,7 @@ type HistoryResult struct {
 // History returns a page of versions, tombstones included. An instance that
 // never existed is NotFound; a cursor that is not of this request is Deleted.
 func (s *Store) History(ctx context.Context, in HistoryInput) (HistoryResult, error) {
-	print := in.fingerprint()
+	print := in.fingerprint
 	at, err := s.open(in.After, print)
 	if err != nil {
 		return HistoryResult{}, err

@@ -83,7 +83,10 @@ func (l localEvidence) Fetch(ctx context.Context, query string) ([]prefetch.Item
 	}
 	req.Where = search.And(req.Where, l.protect(path))
 	var out []prefetch.Item
-	in := store.SearchInput{Query: &req.Query, Count: max(req.Count, 1)}
+	in := store.SearchInput{Query: &req.Query, Count: readBatch}
+	if req.HasCount {
+		in.Count = max(req.Count, 1)
+	}
 	for len(out) < maxEvidence {
 		result, err := l.store.Search(ctx, in)
 		if err != nil {

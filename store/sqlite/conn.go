@@ -1,10 +1,12 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
 	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/ext/fts5"
 
 	"galen/store/sqlite/index"
 )
@@ -20,6 +22,9 @@ func openConn(path string) (*conn, error) {
 	c, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 	if err != nil {
 		return nil, err
+	}
+	if err := fts5.Register(c); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	return &conn{c, map[string][]*sqlite3.Stmt{}}, nil
 }
@@ -121,6 +126,19 @@ func (c *conn) int(sql string, args ...any) (n int64, err error) {
 		return false
 	})
 	return n, err
+}
+
+// cellOf is a column of the current row.
+func cellOf(s *sqlite3.Stmt, at int) index.Cell {
+	switch s.ColumnType(at) {
+	case sqlite3.INTEGER:
+		return index.IntCell(s.ColumnInt64(at))
+	case sqlite3.FLOAT:
+		return index.RealCell(s.ColumnFloat(at))
+	case sqlite3.BLOB:
+		return index.Cell{Kind: index.Blob, Text: string(s.ColumnRawBlob(at))}
+	}
+	return index.TextCell(s.ColumnText(at))
 }
 
 func bindCell(s *sqlite3.Stmt, at int, c index.Cell) error {

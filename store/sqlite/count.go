@@ -18,8 +18,8 @@ func (f *finder) count() int {
 	if len(p.Parts) == 0 {
 		return f.universe()
 	}
-	if len(p.Parts) == 1 && len(p.Leaves) == 1 {
-		if n, ok := f.countRange(p.Leaves[0]); ok {
+	if l, ok := p.Only(); ok {
+		if n, ok := f.countRange(l); ok {
 			return n
 		}
 	}

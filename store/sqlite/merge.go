@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"galen/store/sqlite/plan"
 )
 
@@ -34,6 +36,9 @@ func (h heads) first() *stream {
 
 // merge yields the rows of a walk, neighbours of one resource once.
 func (f *finder) merge(w plan.Walk, yield func(s *stream) bool) {
+	if len(w.Groups) > 0 {
+		w.IDs = f.sorted(w.Groups)
+	}
 	for _, rid := range w.IDs {
 		if f.err != nil || !yield(&stream{rid: rid}) {
 			return
@@ -67,6 +72,31 @@ func (f *finder) merge(w plan.Walk, yield func(s *stream) bool) {
 			h.list = slices.DeleteFunc(h.list, func(o *stream) bool { return o == s })
 		}
 	}
+}
+
+// sorted reads the rows of groups and puts their resources in order.
+func (f *finder) sorted(groups []plan.Source) []int64 {
+	type row struct{ key, rid int64 }
+	var rows []row
+	for _, s := range groups {
+		if f.err != nil {
+			return nil
+		}
+		if err := f.c.each(s.SQL, s.Args, func(s *sqlite3.Stmt) bool {
+			rows = append(rows, row{s.ColumnInt64(0), s.ColumnInt64(1)})
+			return true
+		}); err != nil {
+			f.fail(err)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.rid, b.rid)) })
+	ids := make([]int64, 0, len(rows))
+	for i, r := range rows {
+		if i == 0 || r.rid != rows[i-1].rid {
+			ids = append(ids, r.rid)
+		}
+	}
+	return ids
 }
 
 // advance moves to a stream's next row; at the end it stops the statement.

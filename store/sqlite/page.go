@@ -24,7 +24,7 @@ func (f *finder) settle(p *plan.Strategy) {
 		if plan.Chained(part) {
 			p.Parts[i] = f.resolve(part)
 			if l, ok := f.Leaf(p.Parts[i]); ok {
-				p.Leaves = append(p.Leaves, l)
+				p.Add(l)
 			}
 		}
 	}
@@ -36,7 +36,7 @@ func (f *finder) settle(p *plan.Strategy) {
 func (f *finder) few(p *plan.Strategy, above int64) ([]int64, bool) {
 	var best []int64
 	found := false
-	for _, l := range p.Leaves {
+	for l := range p.Leaves {
 		ids, ok := f.gather(l, above, f.db.opts.FirstLook)
 		if ok && (!found || len(ids) < len(best)) {
 			best, found = ids, true
@@ -49,7 +49,7 @@ func (f *finder) few(p *plan.Strategy, above int64) ([]int64, bool) {
 		return best, true
 	}
 	f.settle(p)
-	for _, l := range p.Leaves {
+	for l := range p.Leaves {
 		ids, ok := f.gather(l, above, f.db.opts.SecondLook)
 		switch {
 		case ok && !found:
@@ -88,12 +88,20 @@ func (f *finder) run(s plan.Source, above int64, yield func(int64) bool) bool {
 	if err != nil {
 		return f.fail(err)
 	}
-	whole := true
+	whole, rows := true, 0
 	for whole && cur.Step() {
-		whole = yield(cur.ColumnInt64(0))
+		if rows++; s.Else != nil && rows > s.Most {
+			break
+		}
+		if s.Among == nil || s.Among[cellOf(cur.Stmt, 1)] {
+			whole = yield(cur.ColumnInt64(0))
+		}
 	}
 	if err := cur.stop(); err != nil {
 		return f.fail(err)
+	}
+	if s.Else != nil && rows > s.Most {
+		return f.run(*s.Else, above, yield)
 	}
 	return whole
 }

@@ -1,7 +1,7 @@
 package sqlite
 
 import (
-	_ "embed" // schema.sql
+	_ "embed" // schema.sql, words.sql
 	"fmt"
 	"io"
 	"time"
@@ -11,13 +11,16 @@ import (
 )
 
 // schemaVersion is written here; migrations[v] leads from v to v+1, 0 is empty.
-const schemaVersion = 1
+const schemaVersion = 2
 
 //go:embed schema.sql
 var schema string
 
+//go:embed words.sql
+var words string
+
 // migrations are run in one transaction each, in order.
-var migrations = [schemaVersion]string{schema}
+var migrations = [schemaVersion]string{schema, words}
 
 // prepare brings the schema up to date, verifies it and loads the dictionary.
 func prepare(c *conn, random io.Reader, qualifiers int) (*index.Dict, error) {
@@ -33,11 +36,11 @@ func prepare(c *conn, random io.Reader, qualifiers int) (*index.Dict, error) {
 			return nil, err
 		}
 	}
-	check, err := c.int("SELECT count(*) FROM sqlite_schema WHERE name IN ('setting', 'name', 'slot', 'resource', 'history', 'value', 'span', 'coded', 'timeline', 'resource_key', 'resource_updated', 'resource_live', 'history_version', 'history_updated')")
+	check, err := c.int("SELECT count(*) FROM sqlite_schema WHERE name IN ('setting', 'name', 'slot', 'resource', 'history', 'value', 'span', 'coded', 'timeline', 'resource_key', 'resource_updated', 'resource_live', 'history_version', 'history_updated', 'words')")
 	if err != nil {
 		return nil, err
 	}
-	if check != 14 {
+	if check != 15 {
 		return nil, fhir.E("sqlite.Open", fhir.Unavailable, "", "the store's tables are not those of its version")
 	}
 	return loadDict(c, qualifiers)

@@ -291,7 +291,8 @@ func (w *writer) write(r *request, i int, old stored) error {
 		if err := w.c.each(sqlInsert, args, nil); err != nil {
 			return err
 		}
-		return w.rows(insertRow, r.rows[i], w.c.LastInsertRowID())
+		rid := w.c.LastInsertRowID()
+		return errors.Join(w.rows(insertRow, r.rows[i], rid), w.words(nil, r.rows[i], rid))
 	}
 	if err := w.c.each(sqlArchive, []any{old.rid}, nil); err != nil {
 		return err
@@ -309,10 +310,17 @@ func (w *writer) exchange(typ string, old stored, rows []index.Row) error {
 	if err != nil {
 		return err
 	}
-	if err := w.rows(deleteRow, index.Except(before, rows), old.rid); err != nil {
+	gone, added := index.Except(before, rows), index.Except(rows, before)
+	if err := w.rows(deleteRow, gone, old.rid); err != nil {
 		return err
 	}
-	return w.rows(insertRow, index.Except(rows, before), old.rid)
+	if err := w.rows(insertRow, added, old.rid); err != nil {
+		return err
+	}
+	if len(wordsOf(gone)) == 0 && len(wordsOf(added)) == 0 {
+		return nil
+	}
+	return w.words(before, rows, old.rid)
 }
 
 // The statements for the rows of each table.
@@ -341,10 +349,36 @@ func (w *writer) rows(statements [4]string, rows []index.Row, rid int64) error {
 			args = []any{r.Slot, r.A, r.B, rid}
 		case index.TimelineTable:
 			args = []any{r.Slot, r.A, r.B, r.C, rid}
+		case index.WordTable:
+			continue // all of a resource are written together
 		}
 		if err := w.c.each(statements[r.Table], args, nil); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// words puts the words of a version in the place of those before.
+func (w *writer) words(before, after []index.Row, rid int64) error {
+	if len(wordsOf(before)) > 0 {
+		if err := w.c.each("DELETE FROM words WHERE rowid = ?", []any{rid}, nil); err != nil {
+			return err
+		}
+	}
+	if text := wordsOf(after); len(text) > 0 {
+		return w.c.each("INSERT INTO words (rowid, w) VALUES (?, ?)", []any{rid, string(text)}, nil)
+	}
+	return nil
+}
+
+// wordsOf writes the words among rows as words has them.
+func wordsOf(rows []index.Row) []byte {
+	var text []byte
+	for _, r := range rows {
+		if r.Table == index.WordTable {
+			text = append(append(text, index.Word(r.Slot, r.A.Text)...), ' ')
+		}
+	}
+	return text
 }

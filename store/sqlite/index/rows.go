@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 //	span     (slot, a, b, rid)     numbers from a to b; dates until a, from b
 //	coded    (slot, a, b, rid)     code a, newest first by b
 //	timeline (slot, a, b, c, rid)  patient a, code b, newest first by c
+//	words                          an inverted index of words a
 //
 // A resource of a type in CodedTypes has a coded row for each of its codes, and
 // timeline rows in place of the value rows of its patients.
@@ -29,7 +31,11 @@ const (
 	SpanTable                  // span
 	CodedTable                 // coded
 	TimelineTable              // timeline
+	WordTable                  // words
 )
+
+// Word is how a word of a slot stands in words.
+func Word(slot int64, word string) string { return strconv.FormatInt(slot, 10) + "_" + word }
 
 // Row is one index row. Rows are comparable.
 type Row struct {
@@ -260,7 +266,7 @@ func (d *Dict) plainRows(rows []Row, s *Slot, v search.Value) []Row {
 			break
 		}
 		for word := range strings.SplitSeq(v.Norm, " ") {
-			value(TextCell(Cut(word, Inline)))
+			rows = append(rows, Row{Table: WordTable, Slot: s.ID, A: TextCell(Cut(word, Inline))})
 		}
 	case search.TypedIdentifier:
 		value(d.Exact(Typed(v.System, v.Code, v.Value)))

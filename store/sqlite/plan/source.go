@@ -17,6 +17,12 @@ type Source struct {
 	SQL     string
 	Args    []any
 	Ordered bool // by row id, each once
+
+	// Among, unless it is nil, are the values of the second column that count. A
+	// source of more than Most rows is left for Else.
+	Among map[index.Cell]bool
+	Most  int
+	Else  *Source
 }
 
 // The statements of sources. Each is one range of one index.
@@ -29,7 +35,9 @@ const (
 	sqlSpanSlot   = "SELECT rid FROM span WHERE slot = ? AND rid > ?"
 	sqlLine       = "SELECT rid FROM timeline WHERE slot = ? AND a = ? AND rid > ?"
 	sqlLineCode   = "SELECT rid FROM timeline WHERE slot = ? AND a = ? AND b = ? AND rid > ?"
+	sqlLineScan   = "SELECT rid, b FROM timeline WHERE slot = ? AND a = ? AND rid > ?"
 	sqlLineSlot   = "SELECT rid FROM timeline WHERE slot = ? AND rid > ?"
+	sqlWord       = "SELECT rowid FROM words WHERE words MATCH ? AND rowid > ? ORDER BY rowid"
 	sqlKey        = "SELECT rid FROM resource WHERE key = ? AND deleted = 0 AND rid > ?"
 	sqlUpdated    = "SELECT rid FROM resource WHERE type = ? AND updated BETWEEN ? AND ? AND deleted = 0 AND rid > ?"
 	sqlType       = "SELECT rid FROM resource WHERE type = ? AND deleted = 0 AND rid > ? ORDER BY rid"
@@ -43,7 +51,13 @@ type Leaf struct {
 }
 
 func (l *Leaf) add(sql string, args ...any) {
-	l.Sources = append(l.Sources, Source{sql, args, sql == sqlValue || sql == sqlKey || sql == sqlType})
+	l.Sources = append(l.Sources, Source{SQL: sql, Args: args, Ordered: sql == sqlValue || sql == sqlKey || sql == sqlType || sql == sqlWord})
+}
+
+// words adds the resources that have a word with a start in a slot.
+func (l *Leaf) words(slot int64, start string) {
+	l.add(sqlWord, `"`+index.Word(slot, strings.ReplaceAll(start, `"`, `""`))+`"*`)
+	l.Exact = false
 }
 
 // Planner makes leaves for searches over some types.
@@ -134,6 +148,12 @@ func (p Planner) present(l *Leaf, param string) {
 			l.add(sqlSpanSlot, s.ID)
 		case index.KindLine, index.KindLongLine:
 			l.add(sqlLineSlot, s.ID)
+		case index.KindText:
+			if s.Qualifier == index.Overflow {
+				l.words(s.ID, "")
+			} else {
+				l.add(sqlValueSlot, s.ID)
+			}
 		case index.KindLined, index.KindCanonical, index.KindCanonicals, index.KindCoded, index.KindLongCoded, index.KindUncoded:
 		default:
 			l.add(sqlValueSlot, s.ID)
@@ -227,8 +247,7 @@ func (p Planner) text(l *Leaf, param string, t search.TextTest) {
 	for _, s := range p.ofKind(param, index.KindText) {
 		switch {
 		case s.Qualifier == index.Overflow:
-			p.prefix(l, s.ID, index.Cut(word, index.Inline))
-			l.Exact = false
+			l.words(s.ID, index.Cut(word, index.Inline))
 		case search.Passes(t, search.Text{Norm: s.Qualifier}):
 			l.add(sqlValue, s.ID, index.Cell{})
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 type Walk struct {
 	IDs     []int64
 	Streams []Source // yield (key, row id) in that order, or row ids alone
+	Groups  []Source // yield (key, row id) in no order: to be read whole and sorted
 	Keyed   bool
 	Covers  bool // every condition is in the index ranges: nearly all met are matches
 	// Values says that there is a row for each value, of which only that of the
@@ -36,8 +38,8 @@ func ByRow(sources []Source, above int64) Walk {
 
 // ByCreation walks over candidates in the order of creation: along the first
 // leaf that has that order, else over the types.
-func (p Planner) ByCreation(leaves []Leaf, above int64) Walk {
-	for _, l := range leaves {
+func (p Planner) ByCreation(leaves iter.Seq[Leaf], above int64) Walk {
+	for l := range leaves {
 		if len(l.Sources) <= MaxStreams && !slices.ContainsFunc(l.Sources, func(s Source) bool { return !s.Ordered }) {
 			return ByRow(l.Sources, above)
 		}
@@ -247,18 +249,35 @@ func (p Planner) newestFirst(parts []search.Expr, rule index.CodedParam, after *
 				from, rid = at, after.RID
 			}
 		}
+		var cells []index.Cell
 		for _, code := range c.codes {
-			for _, cell := range p.codes(code) {
-				if c.patients == nil {
-					w.Streams = append(w.Streams, Source{SQL: sql, Args: []any{s.ID, cell, from, rid, to}})
-				}
-				for _, patient := range c.patients {
-					w.Streams = append(w.Streams, Source{SQL: sql, Args: []any{s.ID, patient, cell, from, rid, to}})
-				}
+			cells = append(cells, p.codes(code)...)
+		}
+		for _, patient := range c.patients { // of one patient there is never so much
+			if len(cells) >= minBundle {
+				sql, list := in(sqlTimelines, cells)
+				w.Groups = append(w.Groups, Source{SQL: sql, Args: slices.Concat([]any{s.ID, patient}, list, []any{from, rid, to})})
+				continue
+			}
+			for _, cell := range cells {
+				w.Streams = append(w.Streams, Source{SQL: sql, Args: []any{s.ID, patient, cell, from, rid, to}})
+			}
+		}
+		for _, cell := range cells {
+			if c.patients == nil {
+				w.Streams = append(w.Streams, Source{SQL: sql, Args: []any{s.ID, cell, from, rid, to}})
 			}
 		}
 	}
-	return w, len(w.Streams) <= MaxStreams
+	return w.ungrouped(), len(w.Streams) <= MaxStreams && len(w.Groups) <= MaxStreams
+}
+
+// ungrouped makes groups of streams too if there are both: they cannot be merged.
+func (w Walk) ungrouped() Walk {
+	if len(w.Groups) > 0 {
+		w.Groups, w.Streams = append(w.Groups, w.Streams...), nil
+	}
+	return w
 }
 
 func (p Planner) lineSlots(patient, code string) []*index.Slot {
@@ -300,15 +319,38 @@ func (p Planner) Line(parts []search.Expr) (Leaf, bool) {
 	if !ok || c.patients == nil || len(p.ofKind(rule.Code, index.KindUncoded)) > 0 {
 		return Leaf{}, false
 	}
+	var cells []index.Cell
+	for _, code := range c.codes {
+		cells = append(cells, p.codes(code)...)
+	}
 	var l Leaf
 	for _, s := range p.lineSlots(c.patient, rule.Code) {
-		for _, code := range c.codes {
-			for _, cell := range p.codes(code) {
-				for _, patient := range c.patients {
-					l.add(sqlLineCode, s.ID, patient, cell)
-				}
+		for _, patient := range c.patients {
+			if len(cells) > maxLookups {
+				l.Sources = append(l.Sources, scan(s.ID, patient, cells))
+				continue
+			}
+			for _, cell := range cells {
+				l.add(sqlLineCode, s.ID, patient, cell)
 			}
 		}
 	}
 	return l, true
+}
+
+// maxLookups is how many codes are looked up for a patient without first having a
+// look at what the patient has.
+const maxLookups = 16
+
+// scan goes over all of a patient for many codes: of most patients little is on
+// record, and one row costs less than one look-up. It gives up, for the look-ups,
+// on a patient with more rows than twice the codes.
+func scan(slot int64, patient index.Cell, cells []index.Cell) Source {
+	sql, list := in(bundled[sqlLineCode], cells)
+	s := Source{SQL: sqlLineScan, Args: []any{slot, patient}, Among: map[index.Cell]bool{}, Most: 2 * len(cells)}
+	for _, c := range cells {
+		s.Among[c] = true
+	}
+	s.Else = &Source{SQL: sql, Args: append([]any{slot, patient}, list...)}
+	return s
 }
