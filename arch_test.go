@@ -112,7 +112,7 @@ var wrapped = map[string][]string{
 	"github.com/samply/golang-fhir-models": {"galen/fhir/r4"},
 	"github.com/casbin/casbin":             {"galen/policies"},
 	"github.com/yalue/onnxruntime_go":      {"galen/models/onnx"},
-	"github.com/ncruces/go-sqlite3":        {"galen/store/sqlite"},
+	"github.com/ncruces/go-sqlite3":        {"galen/store/sqlite", "galen/store/sqlite/conn"},
 	"github.com/cockroachdb/apd":           {"galen/fhir/decimal"},
 	"github.com/lestrrat-go/jwx":           {"galen/server/auth", "galen/server/auth/hookjwt"},
 	"github.com/prometheus/client_golang":  {"galen/server/figures"},

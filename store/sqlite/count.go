@@ -57,7 +57,7 @@ func (f *finder) countRange(l plan.Leaf) (int, bool) {
 	}
 	s := l.Sources[0]
 	sql := "SELECT count(*)" + strings.TrimSuffix(strings.TrimPrefix(s.SQL, "SELECT rid"), " ORDER BY rid")
-	n, err := f.c.int(sql, append(slices.Clone(s.Args), int64(-1))...)
+	n, err := f.c.Int(sql, append(slices.Clone(s.Args), int64(-1))...)
 	if err != nil {
 		f.fail(err)
 	}
@@ -67,14 +67,14 @@ func (f *finder) countRange(l plan.Leaf) (int, bool) {
 // universe counts the live resources of the query's types.
 func (f *finder) universe() (n int) {
 	if len(f.Types) == 0 {
-		all, err := f.c.int("SELECT count(*) FROM resource WHERE deleted = 0")
+		all, err := f.c.Int("SELECT count(*) FROM resource WHERE deleted = 0")
 		if err != nil {
 			f.fail(err)
 		}
 		return int(all)
 	}
 	for _, t := range f.KnownTypes(f.Types) {
-		some, err := f.c.int("SELECT count(*) FROM resource WHERE type = ? AND deleted = 0", f.TypeID(t))
+		some, err := f.c.Int("SELECT count(*) FROM resource WHERE type = ? AND deleted = 0", f.TypeID(t))
 		if err != nil {
 			f.fail(err)
 		}

@@ -29,6 +29,7 @@ import (
 
 	"galen/fhir"
 	"galen/store"
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/index"
 )
 
@@ -89,9 +90,9 @@ const lockFile = "galen.lock"
 type DB struct {
 	opts    Options
 	path    string
-	lock    *conn // keeps other processes out
+	lock    *conn.Conn // keeps other processes out
 	dict    *index.Dict
-	readers chan *conn // idle ones; nil stands for one not opened yet
+	readers chan *conn.Conn // idle ones; nil stands for one not opened yet
 	writer  *writer
 	running sync.WaitGroup
 	mu      sync.RWMutex
@@ -108,7 +109,7 @@ func Open(o Options) (*DB, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, &fhir.Error{Op: op, Kind: fhir.Unavailable, Err: err}
 	}
-	db := &DB{opts: o, path: filepath.Join(o.Dir, File), readers: make(chan *conn, o.Readers)}
+	db := &DB{opts: o, path: filepath.Join(o.Dir, File), readers: make(chan *conn.Conn, o.Readers)}
 	f, err := os.OpenFile(db.path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite's own files take the mode of this one
 	if err != nil {
 		return nil, &fhir.Error{Op: op, Kind: fhir.Unavailable, Err: err}
@@ -137,8 +138,8 @@ func Open(o Options) (*DB, error) {
 // lock takes the directory for this process: the dictionary in memory must be
 // the only one. An open transaction of SQLite is a lock that every system has
 // and that ends with the process.
-func lock(path string) (*conn, error) {
-	c, err := openConn(path)
+func lock(path string) (*conn.Conn, error) {
+	c, err := conn.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +184,7 @@ func (db *DB) enter() (leave func(), err error) {
 }
 
 // read runs f on a reader connection inside one snapshot.
-func (db *DB) read(ctx context.Context, op string, f func(*conn) error) error {
+func (db *DB) read(ctx context.Context, op string, f func(*conn.Conn) error) error {
 	leave, err := db.enter()
 	if err != nil {
 		return err
@@ -191,7 +192,7 @@ func (db *DB) read(ctx context.Context, op string, f func(*conn) error) error {
 	defer leave()
 	limited, cancel := context.WithTimeoutCause(ctx, db.opts.QueryTime, errTooCostly)
 	defer cancel()
-	var c *conn
+	var c *conn.Conn
 	select {
 	case c = <-db.readers:
 	case <-limited.Done():
@@ -206,10 +207,10 @@ func (db *DB) read(ctx context.Context, op string, f func(*conn) error) error {
 	}
 	c.SetInterrupt(limited)
 	defer c.SetInterrupt(context.Background())
-	if err = c.run("BEGIN"); err == nil {
+	if err = c.Run("BEGIN"); err == nil {
 		err = f(c)
 		c.SetInterrupt(context.Background())
-		err = errors.Join(err, c.run("COMMIT"))
+		err = errors.Join(err, c.Run("COMMIT"))
 	}
 	if err != nil && limited.Err() != nil {
 		return contextFailure(op, limited)

@@ -3,11 +3,12 @@ package sqlite
 import (
 	"github.com/ncruces/go-sqlite3"
 
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/index"
 )
 
 // loadDict reads the dictionary. Its secret is made with the schema.
-func loadDict(c *conn, qualifiers int) (*index.Dict, error) {
+func loadDict(c *conn.Conn, qualifiers int) (*index.Dict, error) {
 	content := index.Contents{Qualifiers: qualifiers}
 	reads := []struct {
 		sql  string
@@ -25,7 +26,7 @@ func loadDict(c *conn, qualifiers int) (*index.Dict, error) {
 		}},
 	}
 	for _, r := range reads {
-		err := c.each(r.sql, nil, func(s *sqlite3.Stmt) bool {
+		err := c.Each(r.sql, nil, func(s *sqlite3.Stmt) bool {
 			r.read(s)
 			return true
 		})
@@ -42,14 +43,14 @@ func (w *writer) save() (done func(), err error) {
 	v := w.db.dict.View()
 	names, slots := v.Names(), v.Slots()
 	for id := w.saved.names; id < len(names); id++ {
-		if err := w.c.each("INSERT INTO name VALUES (?, ?)", []any{id, names[id]}, nil); err != nil {
+		if err := w.c.Each("INSERT INTO name VALUES (?, ?)", []any{id, names[id]}, nil); err != nil {
 			return nil, err
 		}
 	}
 	for id := w.saved.slots; id < len(slots); id++ {
 		s := &slots[id]
 		args := []any{id, s.Type, int(s.Kind), s.ParamText(), s.Qualifier}
-		if err := w.c.each("INSERT INTO slot VALUES (?, ?, ?, ?, ?)", args, nil); err != nil {
+		if err := w.c.Each("INSERT INTO slot VALUES (?, ?, ?, ?, ?)", args, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/search"
 	"galen/store"
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/plan"
 )
 
@@ -16,7 +17,7 @@ import (
 type finder struct {
 	plan.Planner
 	db   *DB
-	c    *conn
+	c    *conn.Conn
 	q    *search.Query
 	want map[string]bool // parameters whose entries are needed
 	err  error           // the first; everything stops
@@ -24,7 +25,7 @@ type finder struct {
 
 // newFinder must be called when the snapshot is taken: its view of the
 // dictionary has to be the newer one.
-func newFinder(db *DB, c *conn, q *search.Query) *finder {
+func newFinder(db *DB, c *conn.Conn, q *search.Query) *finder {
 	f := &finder{Planner: plan.Planner{View: db.dict.View(), Types: q.Types}, db: db, c: c, q: q}
 	f.wants()
 	return f
@@ -76,7 +77,7 @@ func (f *finder) fetch(sql string, by any, keep func(*hit) bool) (h hit, ok bool
 	if f.err != nil {
 		return h, false
 	}
-	err := f.c.each(sql, []any{by}, func(s *sqlite3.Stmt) bool {
+	err := f.c.Each(sql, []any{by}, func(s *sqlite3.Stmt) bool {
 		h.rid = s.ColumnInt64(0)
 		h.record.Header = fhir.Header{
 			Key:         fhir.Key{Type: f.Names()[s.ColumnInt64(1)], ID: s.ColumnText(2)},

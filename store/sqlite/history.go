@@ -7,6 +7,7 @@ import (
 
 	"galen/fhir"
 	"galen/store"
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/index"
 )
 
@@ -54,8 +55,8 @@ func (db *DB) History(ctx context.Context, s store.HistorySelect) (page store.Pa
 			return store.Page{}, fhir.E("sqlite.History", fhir.Value, "cursor", "not a cursor of this history")
 		}
 	}
-	err = db.read(ctx, "sqlite.History", func(c *conn) error {
-		if err := c.run(sqlPin); err != nil {
+	err = db.read(ctx, "sqlite.History", func(c *conn.Conn) error {
+		if err := c.Run(sqlPin); err != nil {
 			return err
 		}
 		h := historian{c: c, view: db.dict.View(), since: s.Since.UnixMilli(), until: math.MaxInt64, oldest: s.Oldest}
@@ -74,7 +75,7 @@ func (db *DB) History(ctx context.Context, s store.HistorySelect) (page store.Pa
 
 // historian reads one page of a history.
 type historian struct {
-	c            *conn
+	c            *conn.Conn
 	view         index.View
 	since, until int64 // ms; until is exclusive
 	oldest       bool
@@ -90,7 +91,7 @@ func (h historian) ahead(a, b place) bool {
 
 // feed is one ordered stream of versions.
 type feed struct {
-	cur   cursor
+	cur   conn.Cursor
 	place place
 }
 
@@ -134,7 +135,7 @@ func (h historian) total(s store.HistorySelect) (int, error) {
 	total := 0
 	for _, sql := range statements {
 		for _, arg := range by {
-			n, err := h.c.int(sql, arg, h.since, h.until)
+			n, err := h.c.Int(sql, arg, h.since, h.until)
 			if err != nil {
 				return 0, err
 			}
@@ -148,7 +149,7 @@ func (h historian) page(page *store.Page, s store.HistorySelect, after place) (e
 	var feeds []*feed
 	defer func() {
 		for _, f := range feeds {
-			if e := f.cur.stop(); err == nil {
+			if e := f.cur.Stop(); err == nil {
 				err = e
 			}
 		}
@@ -163,7 +164,7 @@ func (h historian) page(page *store.Page, s store.HistorySelect, after place) (e
 			case sqlCurrentOne:
 				args = args[:3]
 			}
-			cur, err := h.c.query(sql, args...)
+			cur, err := h.c.Query(sql, args...)
 			if err != nil {
 				return err
 			}

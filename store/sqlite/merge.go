@@ -7,12 +7,13 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/plan"
 )
 
 // stream is the head of a merged walk.
 type stream struct {
-	cur      cursor
+	cur      conn.Cursor
 	key, rid int64
 	text     string // instead of key, in a walk by text
 }
@@ -47,13 +48,13 @@ func (f *finder) merge(w plan.Walk, yield func(s *stream) bool) {
 	h := heads{down: len(f.q.Sort) > 0 && f.q.Sort[0].Descending}
 	defer func() {
 		for _, s := range h.list {
-			if err := s.cur.stop(); err != nil {
+			if err := s.cur.Stop(); err != nil {
 				f.fail(err)
 			}
 		}
 	}()
 	for _, s := range w.Streams {
-		cur, err := f.c.query(s.SQL, s.Args...)
+		cur, err := f.c.Query(s.SQL, s.Args...)
 		if err != nil {
 			f.fail(err)
 			return
@@ -82,7 +83,7 @@ func (f *finder) sorted(groups []plan.Source) []int64 {
 		if f.err != nil {
 			return nil
 		}
-		if err := f.c.each(s.SQL, s.Args, func(s *sqlite3.Stmt) bool {
+		if err := f.c.Each(s.SQL, s.Args, func(s *sqlite3.Stmt) bool {
 			rows = append(rows, row{s.ColumnInt64(0), s.ColumnInt64(1)})
 			return true
 		}); err != nil {
@@ -102,7 +103,7 @@ func (f *finder) sorted(groups []plan.Source) []int64 {
 // advance moves to a stream's next row; at the end it stops the statement.
 func (f *finder) advance(s *stream, w plan.Walk) bool {
 	if !s.cur.Step() {
-		if err := s.cur.stop(); err != nil {
+		if err := s.cur.Stop(); err != nil {
 			f.fail(err)
 		}
 		return false

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"galen/fhir/search"
+	"galen/store/sqlite/conn"
 )
 
 // A store that version 1 wrote, with the words of its texts as rows of value,
 // opens and finds by word what it found before.
 func TestMigrateWords(t *testing.T) {
 	dir := t.TempDir()
-	c, err := openConn(filepath.Join(dir, File))
+	c, err := conn.Open(filepath.Join(dir, File))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestMigrateWords(t *testing.T) {
 	}()
 	for word, want := range map[string]int64{"hea": 1, "o'ne": 1, `müll"`: 1, "lung": 2, "eart": 0, "1_heart": 0} {
 		var got int64
-		err := db.read(t.Context(), "test", func(c *conn) error {
+		err := db.read(t.Context(), "test", func(c *conn.Conn) error {
 			f := newFinder(db, c, &search.Query{Types: []string{"Patient"}})
 			l, ok := f.Leaf(search.Where{Param: "_content", Any: []search.Test{search.TextTest{Norm: word}}})
 			if ok {
@@ -56,9 +57,9 @@ func TestMigrateWords(t *testing.T) {
 		}
 	}
 	var left int64
-	err = db.read(t.Context(), "test", func(c *conn) error {
+	err = db.read(t.Context(), "test", func(c *conn.Conn) error {
 		var err error
-		left, err = c.int("SELECT count(*) FROM value")
+		left, err = c.Int("SELECT count(*) FROM value")
 		return err
 	})
 	if err != nil || left != 1 {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"galen/fhir/search"
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/index"
 	"galen/store/sqlite/plan"
 )
@@ -84,7 +85,7 @@ func (f *finder) run(s plan.Source, above int64, yield func(int64) bool) bool {
 	if f.err != nil {
 		return false
 	}
-	cur, err := f.c.query(s.SQL, append(s.Args[:len(s.Args):len(s.Args)], above)...)
+	cur, err := f.c.Query(s.SQL, append(s.Args[:len(s.Args):len(s.Args)], above)...)
 	if err != nil {
 		return f.fail(err)
 	}
@@ -93,11 +94,11 @@ func (f *finder) run(s plan.Source, above int64, yield func(int64) bool) bool {
 		if rows++; s.Else != nil && rows > s.Most {
 			break
 		}
-		if s.Among == nil || s.Among[cellOf(cur.Stmt, 1)] {
+		if s.Among == nil || s.Among[conn.Cell(cur.Stmt, 1)] {
 			whole = yield(cur.ColumnInt64(0))
 		}
 	}
-	if err := cur.stop(); err != nil {
+	if err := cur.Stop(); err != nil {
 		return f.fail(err)
 	}
 	if s.Else != nil && rows > s.Most {

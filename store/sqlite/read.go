@@ -9,6 +9,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/search"
 	"galen/store"
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/index"
 	"galen/store/sqlite/plan"
 )
@@ -38,9 +39,9 @@ func scan(s *sqlite3.Stmt, v index.View) store.Record {
 // Read looks each key up.
 func (db *DB) Read(ctx context.Context, keys ...fhir.Key) ([]store.Record, error) {
 	records := make([]store.Record, len(keys))
-	err := db.read(ctx, "sqlite.Read", func(c *conn) error {
+	err := db.read(ctx, "sqlite.Read", func(c *conn.Conn) error {
 		for i, key := range keys {
-			err := c.each(sqlRead, []any{db.dict.Exact(key.String())}, func(s *sqlite3.Stmt) bool {
+			err := c.Each(sqlRead, []any{db.dict.Exact(key.String())}, func(s *sqlite3.Stmt) bool {
 				if r := scan(s, db.dict.View()); r.Key == key {
 					records[i] = r
 				}
@@ -57,7 +58,7 @@ func (db *DB) Read(ctx context.Context, keys ...fhir.Key) ([]store.Record, error
 
 // ReadVersion looks in the current versions, then in the history.
 func (db *DB) ReadVersion(ctx context.Context, key fhir.Key, version int64) (found store.Record, err error) {
-	err = db.read(ctx, "sqlite.ReadVersion", func(c *conn) error {
+	err = db.read(ctx, "sqlite.ReadVersion", func(c *conn.Conn) error {
 		take := func(s *sqlite3.Stmt) bool {
 			if r := scan(s, db.dict.View()); r.Key == key && r.Version == version {
 				found = r
@@ -65,10 +66,10 @@ func (db *DB) ReadVersion(ctx context.Context, key fhir.Key, version int64) (fou
 			return false
 		}
 		cell := db.dict.Exact(key.String())
-		if err := c.each(sqlRead, []any{cell}, take); err != nil || found.Exists() {
+		if err := c.Each(sqlRead, []any{cell}, take); err != nil || found.Exists() {
 			return err
 		}
-		return c.each(sqlReadVersion, []any{cell, version}, take)
+		return c.Each(sqlReadVersion, []any{cell, version}, take)
 	})
 	return found, err
 }
@@ -79,8 +80,8 @@ func (db *DB) Search(ctx context.Context, s store.Select) (page store.Page, err 
 	if err != nil {
 		return store.Page{}, err
 	}
-	err = db.read(ctx, "sqlite.Search", func(c *conn) error {
-		if err := c.run(sqlPin); err != nil {
+	err = db.read(ctx, "sqlite.Search", func(c *conn.Conn) error {
+		if err := c.Run(sqlPin); err != nil {
 			return err
 		}
 		f := newFinder(db, c, s.Query)
@@ -103,8 +104,8 @@ const sqlPin = "SELECT value FROM setting WHERE name = 'secret'"
 
 // Count counts matches.
 func (db *DB) Count(ctx context.Context, q *search.Query) (n int, err error) {
-	err = db.read(ctx, "sqlite.Count", func(c *conn) error {
-		if err := c.run(sqlPin); err != nil {
+	err = db.read(ctx, "sqlite.Count", func(c *conn.Conn) error {
+		if err := c.Run(sqlPin); err != nil {
 			return err
 		}
 		f := newFinder(db, c, q)

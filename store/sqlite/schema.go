@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"galen/fhir"
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/index"
 )
 
@@ -23,8 +24,8 @@ var words string
 var migrations = [schemaVersion]string{schema, words}
 
 // prepare brings the schema up to date, verifies it and loads the dictionary.
-func prepare(c *conn, random io.Reader, qualifiers int) (*index.Dict, error) {
-	version, err := c.int("PRAGMA user_version")
+func prepare(c *conn.Conn, random io.Reader, qualifiers int) (*index.Dict, error) {
+	version, err := c.Int("PRAGMA user_version")
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +37,7 @@ func prepare(c *conn, random io.Reader, qualifiers int) (*index.Dict, error) {
 			return nil, err
 		}
 	}
-	check, err := c.int("SELECT count(*) FROM sqlite_schema WHERE name IN ('setting', 'name', 'slot', 'resource', 'history', 'value', 'span', 'coded', 'timeline', 'resource_key', 'resource_updated', 'resource_live', 'history_version', 'history_updated', 'words')")
+	check, err := c.Int("SELECT count(*) FROM sqlite_schema WHERE name IN ('setting', 'name', 'slot', 'resource', 'history', 'value', 'span', 'coded', 'timeline', 'resource_key', 'resource_updated', 'resource_live', 'history_version', 'history_updated', 'words')")
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +47,8 @@ func prepare(c *conn, random io.Reader, qualifiers int) (*index.Dict, error) {
 	return loadDict(c, qualifiers)
 }
 
-func migrate(c *conn, from int, random io.Reader) error {
-	if err := c.run("BEGIN IMMEDIATE"); err != nil {
+func migrate(c *conn.Conn, from int, random io.Reader) error {
+	if err := c.Run("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	err := c.Exec(migrations[from])
@@ -58,20 +59,20 @@ func migrate(c *conn, from int, random io.Reader) error {
 		err = c.Exec(fmt.Sprintf("PRAGMA user_version = %d", from+1))
 	}
 	if err != nil {
-		c.run("ROLLBACK")
+		c.Run("ROLLBACK")
 		return err
 	}
-	return c.run("COMMIT")
+	return c.Run("COMMIT")
 }
 
 // makeSecret keys the hashes of long values, so that nobody can make two values
 // that collide.
-func makeSecret(c *conn, random io.Reader) error {
+func makeSecret(c *conn.Conn, random io.Reader) error {
 	secret := make([]byte, 16)
 	if _, err := io.ReadFull(random, secret); err != nil {
 		return err
 	}
-	return c.each("INSERT INTO setting VALUES ('secret', ?)", []any{secret}, nil)
+	return c.Each("INSERT INTO setting VALUES ('secret', ?)", []any{secret}, nil)
 }
 
 // busyTimeout is how long a connection waits for another one's lock; only the
@@ -79,8 +80,8 @@ func makeSecret(c *conn, random io.Reader) error {
 const busyTimeout = 10 * time.Second
 
 // connect opens a connection with its cache size in bytes.
-func (db *DB) connect(cache int) (*conn, error) {
-	c, err := openConn(db.path)
+func (db *DB) connect(cache int) (*conn.Conn, error) {
+	c, err := conn.Open(db.path)
 	if err != nil {
 		return nil, err
 	}

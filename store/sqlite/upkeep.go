@@ -10,7 +10,7 @@ func (w *writer) reindex(r *request, i int, old stored) error {
 	if blob == nil {
 		blob = []byte{}
 	}
-	if err := w.c.each("UPDATE resource SET entries = ? WHERE rid = ?", []any{blob, old.rid}, nil); err != nil {
+	if err := w.c.Each("UPDATE resource SET entries = ? WHERE rid = ?", []any{blob, old.rid}, nil); err != nil {
 		return err
 	}
 	return w.exchange(r.writes[i].Type, old, r.rows[i])
@@ -23,13 +23,13 @@ func (w *writer) expunge(x *store.Write, old stored) error {
 	}
 	defer w.c.Exec("PRAGMA secure_delete = OFF")
 	if x.Through < x.Expect {
-		return w.c.each("DELETE FROM history WHERE rid = ? AND version >= ? AND version <= ?", []any{old.rid, x.From, x.Through}, nil)
+		return w.c.Each("DELETE FROM history WHERE rid = ? AND version >= ? AND version <= ?", []any{old.rid, x.From, x.Through}, nil)
 	}
-	if err := w.c.each("DELETE FROM history WHERE rid = ?", []any{old.rid}, nil); err != nil {
+	if err := w.c.Each("DELETE FROM history WHERE rid = ?", []any{old.rid}, nil); err != nil {
 		return err
 	}
 	if err := w.exchange(x.Type, old, nil); err != nil {
 		return err
 	}
-	return w.c.each("DELETE FROM resource WHERE rid = ?", []any{old.rid}, nil)
+	return w.c.Each("DELETE FROM resource WHERE rid = ?", []any{old.rid}, nil)
 }

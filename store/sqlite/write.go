@@ -10,6 +10,7 @@ import (
 
 	"galen/fhir"
 	"galen/store"
+	"galen/store/sqlite/conn"
 	"galen/store/sqlite/index"
 )
 
@@ -18,7 +19,7 @@ import (
 // fails alone; nobody is answered before the sync.
 type writer struct {
 	db      *DB
-	c       *conn
+	c       *conn.Conn
 	queue   chan *request
 	done    chan error                 // the result of closing
 	saved   struct{ names, slots int } // how much of the dictionary is on disk
@@ -36,7 +37,7 @@ type request struct {
 	result chan error
 }
 
-func newWriter(db *DB, c *conn) *writer {
+func newWriter(db *DB, c *conn.Conn) *writer {
 	w := &writer{db: db, c: c, queue: make(chan *request, db.opts.GroupCommit), done: make(chan error, 1), check: make(chan struct{}, 1)}
 	v := db.dict.View()
 	w.saved.names, w.saved.slots = len(v.Names()), len(v.Slots())
@@ -149,7 +150,7 @@ func (w *writer) commit(group []*request) {
 
 // transaction returns an error if nothing of the group was written.
 func (w *writer) transaction(group []*request, results []error) error {
-	if err := w.c.run("BEGIN IMMEDIATE"); err != nil {
+	if err := w.c.Run("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	saved, err := w.save()
@@ -157,10 +158,10 @@ func (w *writer) transaction(group []*request, results []error) error {
 		results[i], err = w.savepoint(group[i], len(group) > 1)
 	}
 	if err == nil {
-		err = w.c.run("COMMIT")
+		err = w.c.Run("COMMIT")
 	}
 	if err != nil {
-		w.c.run("ROLLBACK")
+		w.c.Run("ROLLBACK")
 		return err
 	}
 	saved()
@@ -176,15 +177,15 @@ func (w *writer) savepoint(r *request, shared bool) (result, err error) {
 	if !shared {
 		return nil, w.apply(r) // alone, its failure is the transaction's
 	}
-	if err := w.c.run("SAVEPOINT one"); err != nil {
+	if err := w.c.Run("SAVEPOINT one"); err != nil {
 		return nil, err
 	}
 	if result = w.apply(r); result != nil {
-		if err := w.c.run("ROLLBACK TO one"); err != nil {
+		if err := w.c.Run("ROLLBACK TO one"); err != nil {
 			return nil, err
 		}
 	}
-	return result, w.c.run("RELEASE one")
+	return result, w.c.Run("RELEASE one")
 }
 
 // stored is the current version of a key.
@@ -225,7 +226,7 @@ func (w *writer) apply(r *request) error {
 
 func (w *writer) stored(key fhir.Key) (s stored, err error) {
 	const sql = "SELECT rid, id, version, updated, entries, type FROM resource WHERE key = ?"
-	err = w.c.each(sql, []any{w.db.dict.Exact(key.String())}, func(row *sqlite3.Stmt) bool {
+	err = w.c.Each(sql, []any{w.db.dict.Exact(key.String())}, func(row *sqlite3.Stmt) bool {
 		s.rid = row.ColumnInt64(0)
 		s.header = fhir.Header{
 			Key:         fhir.Key{Type: w.db.dict.View().Names()[row.ColumnInt64(5)], ID: row.ColumnText(1)},
@@ -288,17 +289,17 @@ func (w *writer) write(r *request, i int, old stored) error {
 	}
 	if old.rid == 0 {
 		args := []any{w.db.dict.Exact(x.Key.String()), w.db.dict.TypeID(x.Type), x.ID, x.Version, x.LastUpdated.UnixMilli(), int(x.Method), x.Deleted, blob, body}
-		if err := w.c.each(sqlInsert, args, nil); err != nil {
+		if err := w.c.Each(sqlInsert, args, nil); err != nil {
 			return err
 		}
 		rid := w.c.LastInsertRowID()
 		return errors.Join(w.rows(insertRow, r.rows[i], rid), w.words(nil, r.rows[i], rid))
 	}
-	if err := w.c.each(sqlArchive, []any{old.rid}, nil); err != nil {
+	if err := w.c.Each(sqlArchive, []any{old.rid}, nil); err != nil {
 		return err
 	}
 	args := []any{x.Version, x.LastUpdated.UnixMilli(), int(x.Method), x.Deleted, blob, body, old.rid}
-	if err := w.c.each(sqlUpdate, args, nil); err != nil {
+	if err := w.c.Each(sqlUpdate, args, nil); err != nil {
 		return err
 	}
 	return w.exchange(x.Type, old, r.rows[i])
@@ -352,7 +353,7 @@ func (w *writer) rows(statements [4]string, rows []index.Row, rid int64) error {
 		case index.WordTable:
 			continue // all of a resource are written together
 		}
-		if err := w.c.each(statements[r.Table], args, nil); err != nil {
+		if err := w.c.Each(statements[r.Table], args, nil); err != nil {
 			return err
 		}
 	}
@@ -362,12 +363,12 @@ func (w *writer) rows(statements [4]string, rows []index.Row, rid int64) error {
 // words puts the words of a version in the place of those before.
 func (w *writer) words(before, after []index.Row, rid int64) error {
 	if len(wordsOf(before)) > 0 {
-		if err := w.c.each("DELETE FROM words WHERE rowid = ?", []any{rid}, nil); err != nil {
+		if err := w.c.Each("DELETE FROM words WHERE rowid = ?", []any{rid}, nil); err != nil {
 			return err
 		}
 	}
 	if text := wordsOf(after); len(text) > 0 {
-		return w.c.each("INSERT INTO words (rowid, w) VALUES (?, ?)", []any{rid, string(text)}, nil)
+		return w.c.Each("INSERT INTO words (rowid, w) VALUES (?, ?)", []any{rid, string(text)}, nil)
 	}
 	return nil
 }

@@ -1,4 +1,7 @@
-package sqlite
+// Package conn is a connection to SQLite with its prepared statements, which it
+// keeps: most statements are run over and over. It knows no tables. Arguments are
+// int64, int, string, []byte (nil is NULL), bool and index.Cell.
+package conn
 
 import (
 	"errors"
@@ -11,14 +14,15 @@ import (
 	"galen/store/sqlite/index"
 )
 
-// conn is a connection with its prepared statements. It belongs to one goroutine
+// Conn is a connection with its prepared statements. It belongs to one goroutine
 // at a time.
-type conn struct {
+type Conn struct {
 	*sqlite3.Conn
 	idle map[string][]*sqlite3.Stmt // by SQL; several, since searches nest
 }
 
-func openConn(path string) (*conn, error) {
+// Open opens a database file, and makes it if it is not there.
+func Open(path string) (*Conn, error) {
 	c, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
 	if err != nil {
 		return nil, err
@@ -26,11 +30,11 @@ func openConn(path string) (*conn, error) {
 	if err := fts5.Register(c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return &conn{c, map[string][]*sqlite3.Stmt{}}, nil
+	return &Conn{c, map[string][]*sqlite3.Stmt{}}, nil
 }
 
 // Close finalizes the statements and closes the connection.
-func (c *conn) Close() error {
+func (c *Conn) Close() error {
 	for _, list := range c.idle {
 		for _, s := range list {
 			s.Close()
@@ -39,15 +43,15 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// cursor is a running statement; stop puts it back.
-type cursor struct {
+// Cursor is a running statement; Stop puts it back.
+type Cursor struct {
 	*sqlite3.Stmt
-	c   *conn
+	c   *Conn
 	sql string
 }
 
-// query starts a statement.
-func (c *conn) query(sql string, args ...any) (cursor, error) {
+// Query starts a statement.
+func (c *Conn) Query(sql string, args ...any) (Cursor, error) {
 	var s *sqlite3.Stmt
 	if list := c.idle[sql]; len(list) > 0 {
 		s = list[len(list)-1]
@@ -55,18 +59,18 @@ func (c *conn) query(sql string, args ...any) (cursor, error) {
 	} else {
 		var err error
 		if s, _, err = c.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT); err != nil {
-			return cursor{}, err
+			return Cursor{}, err
 		}
 	}
-	cur := cursor{s, c, sql}
+	cur := Cursor{s, c, sql}
 	if err := cur.bind(args); err != nil {
-		cur.stop()
-		return cursor{}, err
+		cur.Stop()
+		return Cursor{}, err
 	}
 	return cur, nil
 }
 
-func (cur cursor) bind(args []any) (err error) {
+func (cur Cursor) bind(args []any) (err error) {
 	for i, arg := range args {
 		switch arg := arg.(type) {
 		case int64:
@@ -95,8 +99,8 @@ func (cur cursor) bind(args []any) (err error) {
 	return nil
 }
 
-// stop ends the statement and returns the error that ended it early.
-func (cur cursor) stop() error {
+// Stop ends the statement and returns the error that ended it early.
+func (cur Cursor) Stop() error {
 	err := cur.Err()
 	if e := cur.Reset(); err == nil {
 		err = e
@@ -105,31 +109,31 @@ func (cur cursor) stop() error {
 	return err
 }
 
-// run executes a statement without arguments or rows.
-func (c *conn) run(sql string) error { return c.each(sql, nil, nil) }
+// Run executes a statement without arguments or rows.
+func (c *Conn) Run(sql string) error { return c.Each(sql, nil, nil) }
 
-// each executes a statement and calls f for each row until it returns false.
-func (c *conn) each(sql string, args []any, f func(*sqlite3.Stmt) bool) error {
-	cur, err := c.query(sql, args...)
+// Each executes a statement and calls f for each row until it returns false.
+func (c *Conn) Each(sql string, args []any, f func(*sqlite3.Stmt) bool) error {
+	cur, err := c.Query(sql, args...)
 	if err != nil {
 		return err
 	}
 	for cur.Step() && (f == nil || f(cur.Stmt)) {
 	}
-	return cur.stop()
+	return cur.Stop()
 }
 
-// int is the first column of the first row, 0 without one.
-func (c *conn) int(sql string, args ...any) (n int64, err error) {
-	err = c.each(sql, args, func(s *sqlite3.Stmt) bool {
+// Int is the first column of the first row, 0 without one.
+func (c *Conn) Int(sql string, args ...any) (n int64, err error) {
+	err = c.Each(sql, args, func(s *sqlite3.Stmt) bool {
 		n = s.ColumnInt64(0)
 		return false
 	})
 	return n, err
 }
 
-// cellOf is a column of the current row.
-func cellOf(s *sqlite3.Stmt, at int) index.Cell {
+// Cell is a column of the current row.
+func Cell(s *sqlite3.Stmt, at int) index.Cell {
 	switch s.ColumnType(at) {
 	case sqlite3.INTEGER:
 		return index.IntCell(s.ColumnInt64(at))
