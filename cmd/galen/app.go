@@ -41,6 +41,7 @@ import (
 	"galen/policies/retention"
 	"galen/server/auth/hookjwt"
 	"galen/store"
+	"galen/store/atrest"
 	"galen/store/datadir"
 	"galen/store/sqlite"
 )
@@ -62,6 +63,7 @@ type options struct {
 	whole    bool              // references between resources are kept whole
 	deletes  int               // resources that one conditional delete may remove
 	copy     string            // file of checkpoints elsewhere; "" for none
+	keyFile  string            // of encryption at rest; "" for none
 	zone     string            // of business hours, "Europe/Berlin"; "" is UTC
 	periods  retention.Periods // of the audit; none is for ever
 	hooks    hookOptions
@@ -81,6 +83,7 @@ func commonFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "referential-integrity", Usage: "refuse references to what is not there and deletes of what is referred to", Sources: env("referential-integrity")},
 		&cli.IntFlag{Name: "conditional-deletes", Value: 1, Usage: "resources that one conditional delete may remove; with 1, more than one match is an error", Sources: env("conditional-deletes")},
 		text("checkpoint-copy", "", "file to which every checkpoint of the audit log is appended too; best on another machine"),
+		text("encryption-key-file", "", "file of 64 hexadecimal digits: the databases and the queries in the audit log are encrypted with it; chosen for a new data directory"),
 		text("zone", "UTC", "time zone of business hours, such as Europe/Berlin"),
 		text("onnxruntime", "", "path of the ONNX Runtime library; default: the user's cache"),
 	}...)
@@ -95,7 +98,7 @@ func optionsOf(c *cli.Command) options {
 		c.String("data"), c.String("store"), c.String("models"), c.String("base-url"), c.String("onnxruntime"), c.String("validation"),
 		c.Int64("max-entries"), c.String("full-text"), c.String("packages"),
 		codeServer{c.String("terminology-server"), c.String("terminology-token-file")},
-		c.Bool("referential-integrity"), c.Int("conditional-deletes"), c.String("checkpoint-copy"), c.String("zone"), periodsOf(c),
+		c.Bool("referential-integrity"), c.Int("conditional-deletes"), c.String("checkpoint-copy"), c.String("encryption-key-file"), c.String("zone"), periodsOf(c),
 		hookOptionsOf(c),
 	}
 }
@@ -111,6 +114,7 @@ type app struct {
 	catalog   *models.Catalog
 	knowledge operation.Knowledge
 	office    *compliance.Office
+	key       *atrest.Key
 	cursors   []byte // store.Options.CursorKey
 	closers   []func() error
 }
@@ -192,6 +196,9 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.key, err = atrest.Read(o.keyFile); err != nil {
+		return nil, err
+	}
 	t, err := loadTables(base, words)
 	if err != nil {
 		return nil, err
@@ -268,7 +275,7 @@ func referenceParams(defs *spec.Definitions, resourceType string) []string {
 
 // openAudits makes the searchable view of the audit log.
 func (a *app) openAudits(t tables, log *audit.Log, dir, base string) (*store.Store, error) {
-	db, err := sqlite.Open(sqlite.Options{Dir: dir, Random: rand.Reader, Readers: 2, Unsynced: true})
+	db, err := sqlite.Open(sqlite.Options{Dir: dir, Random: rand.Reader, Readers: 2, Unsynced: true, Key: a.key.Derive("audit/index", 64)})
 	if err != nil {
 		return nil, err
 	}

@@ -41,13 +41,17 @@ func (a *app) openOffice(ctx context.Context, o options, t tables) error {
 	if err != nil {
 		return errors.New("--zone must be a time zone such as Europe/Berlin")
 	}
-	db, err := sqlite.Open(sqlite.Options{Dir: o.data, Random: rand.Reader})
+	db, err := sqlite.Open(sqlite.Options{Dir: o.data, Random: rand.Reader, Key: a.key.Derive("store", 64)})
 	if err != nil {
 		return err
 	}
+	sealer, err := a.key.Sealer("audit/query", rand.Reader)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
 	a.office, err = compliance.Open(ctx, compliance.Config{
 		Dir: o.data, Defs: t.defs, Criteria: t.parser, Driver: db, Now: time.Now, NewID: newID, Random: rand.Reader,
-		Zone: zone, CheckpointCopy: o.copy, Periods: o.periods,
+		Zone: zone, CheckpointCopy: o.copy, Periods: o.periods, Veil: sealer,
 	})
 	if err != nil {
 		return errors.Join(err, db.Close())

@@ -19,11 +19,21 @@ type Options struct {
 	Now         func() time.Time // clock; time.Now if nil
 	Random      io.Reader        // for salts; crypto/rand if nil
 	SegmentSize int64            // bytes after which a new segment begins; 64 MiB if 0
+	// Veil encrypts the queries, the only part of an entry that can hold what a
+	// patient is called; nil leaves them as they are. Verification needs no key.
+	Veil Veil
 	// Annotate may add to an entry what its maker does not know; nil adds nothing.
 	// It must be fast: all that is recorded waits for it.
 	Annotate func(*Entry)
 
 	sync func(*os.File) error // tests break the disk with it
+}
+
+// Veil is encryption at rest, as *atrest.Sealer. Open is false for what it did
+// not seal.
+type Veil interface {
+	Seal(text []byte) ([]byte, error)
+	Open(sealed []byte) (text []byte, ok bool)
 }
 
 const defaultSegmentSize = 64 << 20
@@ -259,6 +269,12 @@ func (l *Log) addOne(b *batch, e Entry) error {
 	e.Commitment = ""
 	if l.opt.Annotate != nil {
 		l.opt.Annotate(&e)
+	}
+	if len(e.Query) > 0 && l.opt.Veil != nil {
+		var err error
+		if e.Query, err = l.opt.Veil.Seal(e.Query); err != nil {
+			return &fhir.Error{Op: "audit.Append", Kind: fhir.Unavailable, Err: err}
+		}
 	}
 	if len(e.Query) > 0 {
 		private = make([]byte, saltSize+len(e.Query))

@@ -31,6 +31,11 @@ func (l *Log) Find(from uint64, wanted func(canonical []byte) bool) iter.Seq2[En
 			if err == nil && e.Seq != f.seq {
 				err = errFrame
 			}
+			if l.opt.Veil != nil {
+				if text, ok := l.opt.Veil.Open(e.Query); ok {
+					e.Query = text // else it is from before there was a key
+				}
+			}
 			if err != nil {
 				yield(Entry{}, fault("audit.Read", err))
 				return

@@ -51,6 +51,7 @@ type Config struct {
 	CheckpointCopy   string         // file beside the log; "" for none
 	AuditSegmentSize int64          // bytes; 0 is 64 MiB
 	Periods          retention.Periods
+	Veil             audit.Veil // encrypts the queries in the audit log; nil for none
 }
 
 // LogDir is where the audit log lies in the data directory.
@@ -126,7 +127,7 @@ func Open(ctx context.Context, c Config) (o *Office, err error) {
 // openRecord opens the audit log, its tree and the book of policies.
 func (o *Office) openRecord(c Config, shipped policies.Revision) error {
 	var err error
-	o.Log, err = audit.Open(LogDir(c.Dir), audit.Options{Now: c.Now, Random: c.Random, SegmentSize: c.AuditSegmentSize, Annotate: o.annotate})
+	o.Log, err = audit.Open(LogDir(c.Dir), audit.Options{Now: c.Now, Random: c.Random, SegmentSize: c.AuditSegmentSize, Veil: c.Veil, Annotate: o.annotate})
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,11 @@ type Options struct {
 	Dir    string    // the data directory; made if absent, readable by its owner only
 	Random io.Reader // for the secret of a new store's hashes; crypto/rand if nil
 
+	// Key encrypts the database and its WAL (AES-256-XTS, 64 bytes); nil does not.
+	// It keeps them from being read, not from being changed or put back. A store
+	// opens only with the key that it was made with.
+	Key []byte
+
 	Readers     int           // parallel readers; 0 means 8, which is also the most
 	CacheBytes  int           // page cache of one reader; 0 means 12 MiB; the writer has twice it
 	QueryTime   time.Duration // the longest a search may run; 0 means 30 s
@@ -139,7 +144,7 @@ func Open(o Options) (*DB, error) {
 // the only one. An open transaction of SQLite is a lock that every system has
 // and that ends with the process.
 func lock(path string) (*conn.Conn, error) {
-	c, err := conn.Open(path)
+	c, err := conn.Open(path, nil) // it stays empty
 	if err != nil {
 		return nil, err
 	}
@@ -239,6 +244,8 @@ func failure(op string, err error) error {
 		return conflict
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, sqlite3.NOTADB):
+		return fhir.E(op, fhir.Unavailable, "", "the store cannot be read: it was made with another key, with none, or is no store")
 	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.FULL), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.READONLY):
 		return &fhir.Error{Op: op, Kind: fhir.Unavailable, Err: err}
 	}

@@ -13,7 +13,7 @@ import (
 // opens and finds by word what it found before.
 func TestMigrateWords(t *testing.T) {
 	dir := t.TempDir()
-	c, err := conn.Open(filepath.Join(dir, File))
+	c, err := conn.Open(filepath.Join(dir, File), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ const busyTimeout = 10 * time.Second
 
 // connect opens a connection with its cache size in bytes.
 func (db *DB) connect(cache int) (*conn.Conn, error) {
-	c, err := conn.Open(db.path)
+	c, err := conn.Open(db.path, db.opts.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,16 @@
 package conn
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/ext/fts5"
+	"github.com/ncruces/go-sqlite3/vfs"
+	"github.com/ncruces/go-sqlite3/vfs/xts"
 
 	"galen/store/sqlite/index"
 )
@@ -21,17 +25,34 @@ type Conn struct {
 	idle map[string][]*sqlite3.Stmt // by SQL; several, since searches nest
 }
 
-// Open opens a database file, and makes it if it is not there.
-func Open(path string) (*Conn, error) {
-	c, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+// Open opens a database file, and makes it if it is not there: with a key of 64
+// bytes encrypted by AES-256-XTS, with none as it is. The key goes in by a PRAGMA:
+// in the name of the file it would be found in errors.
+func Open(path string, key []byte) (*Conn, error) {
+	flags := sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE
+	if len(key) > 0 {
+		vfs.Register(sealed, xts.Wrap(vfs.Find(""), nil)) // again and again is the same
+		path, flags = "file:"+(&url.URL{Path: path}).EscapedPath()+"?vfs="+sealed, flags|sqlite3.OPEN_URI
+	}
+	c, err := sqlite3.OpenFlags(path, flags)
 	if err != nil {
 		return nil, err
+	}
+	if len(key) > 0 {
+		if err := c.Exec("PRAGMA hexkey = '" + hex.EncodeToString(key) + "'"); err != nil {
+			return nil, errors.Join(errBadKey, c.Close()) // err could hold the statement
+		}
 	}
 	if err := fts5.Register(c); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return &Conn{c, map[string][]*sqlite3.Stmt{}}, nil
 }
+
+// sealed is the name of the encrypting file system.
+const sealed = "galen-xts"
+
+var errBadKey = errors.New("the key is not of 64 bytes")
 
 // Close finalizes the statements and closes the connection.
 func (c *Conn) Close() error {
