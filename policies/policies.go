@@ -79,6 +79,9 @@ const (
 	ModelPromote Action = "model:promote"
 	ModelRetire  Action = "model:retire"
 	ModelInfer   Action = "model:infer" // run it on tensors, without a patient
+
+	Reindex Action = "upkeep:reindex" // of stored resources, by search parameters that came later
+	Expunge Action = "upkeep:expunge" // remove versions for ever
 )
 
 // Actions lists every action, in the order of the constants.
@@ -87,6 +90,7 @@ func Actions() []Action {
 		Read, Search, Create, Update, Delete, Invoke, Feedback,
 		PolicyRead, PolicyPropose, PolicyApprove, PolicyActivate, PolicySimulate,
 		AuditRead, AuditVerify, AuditExport, AuditHold, BreakGlass, BreakGlassReview, ModelRead, ModelPromote, ModelRetire, ModelInfer,
+		Reindex, Expunge,
 	}
 }
 

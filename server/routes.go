@@ -62,6 +62,8 @@ func (s *Server) routes() []route {
 		{get, fhirPath + "/", s.search, signedIn, fhirRoute, false},
 		{post, fhirPath + "/_search", s.search, signedIn, fhirRoute, true},
 		{get, fhirPath + "/_history", s.history, signedIn, fhirRoute, false},
+		{get, jobPath, s.jobStatus, signedIn, fhirRoute, false},
+		{del, jobPath, s.jobCancel, signedIn, fhirRoute, false},
 		{get, fhirPath + "/:type", s.search, signedIn, fhirRoute, false},
 		{post, fhirPath + "/:type", s.create, signedIn, fhirRoute, true},
 		{put, fhirPath + "/:type", s.update, signedIn, fhirRoute, true},

@@ -22,6 +22,7 @@ import (
 
 	"galen/fhir/operation"
 	"galen/fhir/rest"
+	"galen/fhir/upkeep"
 	"galen/fhir/xml"
 	"galen/hooks"
 	"galen/models/serving"
@@ -72,6 +73,8 @@ type Config struct {
 	Compliance *compliance.Office
 	// NewID makes request ids.
 	NewID func() string
+	// Upkeep answers for long jobs; nil for none.
+	Upkeep *upkeep.Service
 	// Knowledge is what FHIR operations know of terminology and profiles.
 	Knowledge operation.Knowledge
 	// Version is reported in /healthz.

@@ -5,7 +5,27 @@ import (
 	"errors"
 
 	"galen/fhir"
+	"galen/fhir/search"
 )
+
+// Keys returns the keys of up to limit matches after a place, the zero place for
+// the first, and the next place, nil after the last: a walk over a large store.
+// Error kinds as Search.
+func (s *Store) Keys(ctx context.Context, q *search.Query, limit int, after []byte) (keys []fhir.Key, next []byte, err error) {
+	page, err := s.driver.Search(ctx, Select{Query: q, Limit: limit, After: after})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range page.Records {
+		keys = append(keys, r.Key)
+	}
+	return keys, page.Next, nil
+}
+
+// Count counts what matches. Error kinds as Search.
+func (s *Store) Count(ctx context.Context, q *search.Query) (int, error) {
+	return s.driver.Count(ctx, q)
+}
 
 // Reindexed is what became of one resource that was to be indexed again.
 type Reindexed struct {

@@ -16,6 +16,7 @@ import (
 
 	"galen/cds"
 	"galen/cds/feature"
+	"galen/fhir/definition"
 	"galen/fhir/operation"
 	"galen/fhir/patch"
 	"galen/fhir/patch/xmlpatch"
@@ -24,11 +25,13 @@ import (
 	"galen/fhir/rest"
 	"galen/fhir/rest/integrity"
 	"galen/fhir/search"
+	"galen/fhir/search/custom"
 	"galen/fhir/search/index"
 	"galen/fhir/search/parse"
 	"galen/fhir/search/vocabulary"
 	"galen/fhir/spec"
 	"galen/fhir/ucum"
+	"galen/fhir/upkeep"
 	"galen/fhir/validate"
 	"galen/fhir/xml"
 	"galen/hooks"
@@ -115,6 +118,9 @@ type app struct {
 	knowledge operation.Knowledge
 	office    *compliance.Office
 	key       *atrest.Key
+	packages  *definition.Packages // nil for none
+	params    *custom.Registry     // search parameters beyond R4's
+	upkeep    *upkeep.Service
 	cursors   []byte // store.Options.CursorKey
 	closers   []func() error
 }
@@ -206,6 +212,9 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if a.cursors, err = datadir.CursorKey(o.data, rand.Reader); err != nil {
 		return nil, err
 	}
+	if a.packages, err = o.readPackages(); err != nil {
+		return nil, err
+	}
 	if err := a.openOffice(ctx, o, t); err != nil {
 		return nil, err
 	}
@@ -214,11 +223,11 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.knowledge, err = newKnowledge(t, a.store, o); err != nil {
+	if a.knowledge, err = newKnowledge(t, a.store, o, a.packages); err != nil {
 		return nil, err
 	}
 	t.codes.Service, t.codes.Store = a.knowledge.Terminology, a.store
-	validator, err := newValidator(t, o.level, a.knowledge)
+	validator, err := newValidator(t, o.level, a.knowledge, a.params)
 	if err != nil {
 		return nil, err
 	}
@@ -233,26 +242,26 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 		Integrity: guard,
 		Patches:   t.patches(),
 	})
-	return a, a.openHooks(ctx, o, t, engine, log)
+	return a, errors.Join(a.openUpkeep(o), a.openHooks(ctx, o, t, engine, log))
 }
 
 // newValidator is what a resource must pass to be stored.
-func newValidator(t tables, name string, known operation.Knowledge) (rest.Validator, error) {
+func newValidator(t tables, name string, known operation.Knowledge, params *custom.Registry) (rest.Validator, error) {
 	level, ok := validate.ParseLevel(cmp.Or(name, "base"))
 	if !ok {
 		return nil, errors.New("--validation must be none, base or strict")
 	}
 	base, err := validate.New(t.defs, t.engine, level)
 	if err != nil || level != validate.Strict {
-		return base, err
+		return custom.Validator{Next: base, Registry: params}, err
 	}
-	return profile.Claims{Base: base, Codes: known.Codes, Profiles: known.Profiles}, nil
+	return custom.Validator{Next: profile.Claims{Base: base, Codes: known.Codes, Profiles: known.Profiles}, Registry: params}, nil
 }
 
 func (a *app) newStore(t tables, driver store.Driver) (*store.Store, error) {
 	s, err := store.New(store.Options{
 		Driver: driver, Indexer: t.index, Now: time.Now, NewID: newResourceID, Random: rand.Reader,
-		ReferenceParams: func(resourceType string) []string { return referenceParams(t.defs, resourceType) },
+		ReferenceParams: a.params.References,
 		Types:           t.defs.ResourceTypes(),
 		CursorKey:       a.cursors,
 	})
@@ -261,16 +270,6 @@ func (a *app) newStore(t tables, driver store.Driver) (*store.Store, error) {
 	}
 	a.closers = append(a.closers, s.Close)
 	return s, nil
-}
-
-func referenceParams(defs *spec.Definitions, resourceType string) []string {
-	var out []string
-	for _, p := range defs.Params(resourceType) {
-		if p.Type == spec.Reference {
-			out = append(out, p.Code)
-		}
-	}
-	return out
 }
 
 // openAudits makes the searchable view of the audit log.
@@ -295,7 +294,7 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
 		return err
 	}
-	a.knowledge.Extensions = a.onDemand(t, ledger)
+	a.knowledge.Extensions = append(a.onDemand(t, ledger), a.upkeep.Operations()...)
 	return a.openDispatcher(o, t, hooks.Config{
 		Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Policies: engine, Audit: log, Ledger: ledger,
 	})

@@ -19,15 +19,18 @@ type codeServer struct{ url, tokenFile string }
 // shelfDir is where imported code systems lie in the data directory.
 func shelfDir(data string) string { return filepath.Join(data, "terminology") }
 
-// newKnowledge is what operations know of terminology and profiles.
-func newKnowledge(t tables, s *store.Store, o options) (operation.Knowledge, error) {
-	k := operation.KnowledgeOptions{Defs: t.defs, Engine: t.engine, Units: t.units, Store: s, Now: time.Now}
-	var err error
-	if o.packages != "" {
-		if k.Packages, err = definition.ReadPackages(os.DirFS(o.packages)); err != nil {
-			return operation.Knowledge{}, err
-		}
+// readPackages reads the folder of FHIR packages; nil for none.
+func (o options) readPackages() (*definition.Packages, error) {
+	if o.packages == "" {
+		return nil, nil
 	}
+	return definition.ReadPackages(os.DirFS(o.packages))
+}
+
+// newKnowledge is what operations know of terminology and profiles.
+func newKnowledge(t tables, s *store.Store, o options, packages *definition.Packages) (operation.Knowledge, error) {
+	k := operation.KnowledgeOptions{Defs: t.defs, Engine: t.engine, Units: t.units, Store: s, Now: time.Now, Packages: packages}
+	var err error
 	if k.Shelf, err = release.Open(shelfDir(o.data)); err != nil {
 		return operation.Knowledge{}, err
 	}

@@ -5,10 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
+	"galen/fhir/job"
+	"galen/fhir/search/custom"
+	"galen/fhir/upkeep"
 	"galen/policies/compliance"
 	"galen/policies/retention"
 	"galen/store/sqlite"
@@ -49,8 +53,14 @@ func (a *app) openOffice(ctx context.Context, o options, t tables) error {
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
+	a.params, err = custom.Open(ctx, custom.Options{
+		Defs: t.defs, Engine: t.engine, Indexer: t.index, Parser: t.parser, Path: filepath.Join(o.data, "search-parameters.json"), Packaged: a.packages.All("SearchParameter"),
+	}, db)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
 	a.office, err = compliance.Open(ctx, compliance.Config{
-		Dir: o.data, Defs: t.defs, Criteria: t.parser, Driver: db, Now: time.Now, NewID: newID, Random: rand.Reader,
+		Dir: o.data, Defs: t.defs, Criteria: t.parser, Driver: a.params.Driver(), Now: time.Now, NewID: newID, Random: rand.Reader,
 		Zone: zone, CheckpointCopy: o.copy, Periods: o.periods, Veil: sealer,
 	})
 	if err != nil {
@@ -62,6 +72,20 @@ func (a *app) openOffice(ctx context.Context, o options, t tables) error {
 	}
 	a.office.Serve(a.store, t.index)
 	return nil
+}
+
+// openUpkeep opens the jobs and goes on with those that ran.
+func (a *app) openUpkeep(o options) error {
+	a.upkeep = upkeep.New(upkeep.Config{REST: a.rest, Registry: a.params})
+	var err error
+	a.upkeep.Jobs, err = job.Open(job.Options{
+		Dir: filepath.Join(o.data, "jobs"), Now: time.Now, NewID: newID,
+		Kinds: map[string]job.Runner{upkeep.Kind: a.upkeep.Work},
+	})
+	if err == nil {
+		a.closers = append(a.closers, a.upkeep.Jobs.Close)
+	}
+	return err
 }
 
 // chores runs the office's background work until the function that it returns is

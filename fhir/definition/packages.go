@@ -108,8 +108,11 @@ func (p *Packages) Find(_ context.Context, resourceType, url, version string) (f
 	return fhir.Resource{}, false, nil
 }
 
-// All are the definitions of one type, in no order.
+// All are the definitions of one type, in no order; none of a nil Packages.
 func (p *Packages) All(resourceType string) []fhir.Resource {
+	if p == nil {
+		return nil
+	}
 	var out []fhir.Resource
 	for key, list := range p.versions {
 		if strings.HasPrefix(key, resourceType+" ") {

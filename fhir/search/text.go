@@ -121,6 +121,11 @@ const (
 	ContentParam = "_content"
 )
 
+// IndexedParam is what Entries say of themselves: a Token with the Mark of each
+// search parameter beyond R4's that they were made by. No query of a client can
+// name it.
+const IndexedParam = "_indexed"
+
 // FullTextOf is what must be indexed for a parameter.
 func FullTextOf(param string) FullText {
 	if param == ContentParam {

@@ -22,9 +22,7 @@ func (dec *decoder) link() error {
 	for name, t := range d.types {
 		if t.Kind == ResourceKind {
 			d.params[name] = d.inheritParams(own, name)
-			d.sorted[name] = slices.SortedFunc(maps.Values(d.params[name]), func(a, b *SearchParam) int {
-				return strings.Compare(a.Code, b.Code)
-			})
+			d.sorted[name] = byCode(d.params[name])
 		}
 	}
 	for _, p := range d.byURL {
@@ -74,6 +72,32 @@ func (d *Definitions) inheritParams(own map[string]map[string]*SearchParam, name
 		}
 	}
 	return all
+}
+
+// With returns definitions that have further search parameters, listed by
+// resource type; "Resource" is what a search over all types knows. R4's own stay
+// as they are: a code that a type has is not replaced.
+func (d *Definitions) With(more map[string][]*SearchParam) *Definitions {
+	out := *d
+	out.params, out.sorted, out.byURL = maps.Clone(d.params), maps.Clone(d.sorted), maps.Clone(d.byURL)
+	for name, list := range more {
+		own := maps.Clone(d.params[name])
+		for _, p := range list {
+			if own[p.Code] == nil {
+				own[p.Code] = p
+			}
+			if out.byURL[p.URL] == nil {
+				out.byURL[p.URL] = p
+			}
+		}
+		out.params[name] = own
+		out.sorted[name] = byCode(own)
+	}
+	return &out
+}
+
+func byCode(params map[string]*SearchParam) []*SearchParam {
+	return slices.SortedFunc(maps.Values(params), func(a, b *SearchParam) int { return strings.Compare(a.Code, b.Code) })
 }
 
 // pick is the item of a numbered list that a reference names; "" names none.

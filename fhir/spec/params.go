@@ -53,6 +53,13 @@ type SearchParam struct {
 	// parameter (none).
 	MultipleOr  bool
 	MultipleAnd bool
+
+	// Mark is a digest of the definition of a parameter that is not R4's, "" for
+	// one that is: every resource indexed by it bears the mark.
+	Mark string
+	// Pending says that some stored resources are not indexed by it yet, so that
+	// it cannot be searched by.
+	Pending bool
 }
 
 // Component is one part of a composite parameter.

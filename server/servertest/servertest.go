@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -25,16 +26,19 @@ import (
 
 	"github.com/google/uuid"
 
+	"galen/fhir/job"
 	"galen/fhir/jsontree"
 	"galen/fhir/operation"
 	"galen/fhir/patch"
 	"galen/fhir/patch/xmlpatch"
 	"galen/fhir/path"
 	"galen/fhir/rest"
+	"galen/fhir/search/custom"
 	"galen/fhir/search/index"
 	"galen/fhir/search/parse"
 	"galen/fhir/spec"
 	"galen/fhir/ucum"
+	"galen/fhir/upkeep"
 	"galen/fhir/validate"
 	"galen/fhir/xml"
 	"galen/hooks"
@@ -71,6 +75,7 @@ type Server struct {
 	Dir      string // of the audit log and what governs
 	Office   *compliance.Office
 	Logs     *Buffer // what was logged, JSON lines
+	params   *custom.Registry
 	issuer   *auth.Issuer
 	client   *http.Client
 }
@@ -129,11 +134,13 @@ func Start(tb testing.TB, o Options) *Server {
 	loaded, loadErr := tables()
 	d := must(tb, loaded, loadErr)
 	knowledge, knowledgeErr := operation.NewKnowledge(operation.KnowledgeOptions{Defs: d.defs, Engine: d.engine, Units: d.units, Store: s.Store, Now: o.Now})
+	keeper := s.upkeep(o)
+	knowledge.Extensions = keeper.Operations()
 	s.Config = server.Config{
 		REST: s.REST, Knowledge: must(tb, knowledge, knowledgeErr), Hooks: must(tb, dispatcher, hooksErr), Auth: must(tb, verifier, err),
 		Log:     slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		BaseURL: o.BaseURL, MaxBody: o.MaxBody, Timeout: 30 * time.Second, NewID: uuid.NewString, Version: "test",
-		Compliance: s.Office,
+		Compliance: s.Office, Upkeep: keeper,
 	}
 	h := server.New(s.Config)
 	h.Ready(true)
@@ -161,8 +168,12 @@ func (s *Server) rest(o Options) *rest.Service {
 		Base: base, Zone: time.UTC, Now: o.Now, Own: []string{"_format", "_pretty", rest.PageParam},
 	})
 	s.Dir = s.tb.TempDir()
+	params, err := custom.Open(s.tb.Context(), custom.Options{
+		Defs: d.defs, Engine: d.engine, Indexer: indexer, Parser: parser, Path: filepath.Join(s.Dir, "search-parameters.json"),
+	}, o.Driver)
+	s.params = must(s.tb, params, err)
 	office, err := compliance.Open(s.tb.Context(), compliance.Config{
-		Dir: s.Dir, Defs: d.defs, Criteria: parser, Driver: o.Driver, Now: o.Now, NewID: uuid.NewString, Random: rand.Reader,
+		Dir: s.Dir, Defs: d.defs, Criteria: parser, Driver: params.Driver(), Now: o.Now, NewID: uuid.NewString, Random: rand.Reader,
 		Revision: o.Policy,
 	})
 	s.Office = must(s.tb, office, err)
@@ -177,7 +188,7 @@ func (s *Server) rest(o Options) *rest.Service {
 	audits := s.store(o, audit.NewIndex(office.Log, mem.New(), indexer, balp.Renderer{Site: "test", Base: base}), indexer, d.defs)
 	validator, invalid := validate.New(d.defs, d.engine, validate.Base)
 	cfg := rest.Config{
-		Defs: d.defs, Validator: must(s.tb, validator, invalid), Store: s.Store, Audits: audits, Index: indexer,
+		Defs: d.defs, Validator: custom.Validator{Next: must(s.tb, validator, invalid), Registry: params}, Store: s.Store, Audits: audits, Index: indexer,
 		Parser:   parser,
 		Policies: office.Engine, Audit: office.Log, Now: o.Now, Started: o.Now(), Version: "test",
 		Patches: patches(d, o.Now),
@@ -187,6 +198,21 @@ func (s *Server) rest(o Options) *rest.Service {
 		o.Rest(&cfg)
 	}
 	return rest.New(cfg)
+}
+
+// upkeep wires the jobs.
+func (s *Server) upkeep(o Options) *upkeep.Service {
+	keeper := upkeep.New(upkeep.Config{REST: s.REST, Registry: s.params})
+	jobs, err := job.Open(job.Options{
+		Dir: filepath.Join(s.Dir, "jobs"), Now: o.Now, NewID: uuid.NewString, Kinds: map[string]job.Runner{upkeep.Kind: keeper.Work},
+	})
+	keeper.Jobs = must(s.tb, jobs, err)
+	s.tb.Cleanup(func() {
+		if err := jobs.Close(); err != nil {
+			s.tb.Error(err)
+		}
+	})
+	return keeper
 }
 
 // patches are the formats that PATCH takes.
@@ -199,16 +225,8 @@ func patches(d definitions, now func() time.Time) patch.Formats {
 func (s *Server) store(o Options, driver store.Driver, indexer store.Indexer, defs *spec.Definitions) *store.Store {
 	made, err := store.New(store.Options{
 		Driver: driver, Indexer: indexer, Now: o.Now, NewID: uuid.NewString, Random: rand.Reader,
-		ReferenceParams: func(resourceType string) []string {
-			var out []string
-			for _, p := range defs.Params(resourceType) {
-				if p.Type == spec.Reference {
-					out = append(out, p.Code)
-				}
-			}
-			return out
-		},
-		Types: defs.ResourceTypes(),
+		ReferenceParams: s.params.References,
+		Types:           defs.ResourceTypes(),
 	})
 	must(s.tb, made, err)
 	s.tb.Cleanup(func() {

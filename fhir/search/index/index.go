@@ -13,8 +13,10 @@
 package index
 
 import (
-	"context"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"galen/fhir"
@@ -37,12 +39,19 @@ type Options struct {
 	FullText search.FullText
 }
 
-// Indexer makes entries. It is immutable and safe for concurrent use.
+// Indexer makes entries. It is safe for concurrent use.
 type Indexer struct {
-	units *ucum.Table
-	opts  Options
+	engine *path.Engine
+	units  *ucum.Table
+	opts   Options
+	known  atomic.Pointer[known]
+	walks  *sync.Pool // of *walk: scratch memory to use again
+}
+
+// known is what an Indexer goes by at one moment.
+type known struct {
+	defs  *spec.Definitions
 	plans map[string]*plan
-	walks *sync.Pool // of *walk: scratch memory to use again
 }
 
 // New compiles the search parameters of every resource type. The error (Kind
@@ -52,16 +61,32 @@ func New(defs *spec.Definitions, engine *path.Engine, units *ucum.Table, opts Op
 	if opts.Zone == nil {
 		opts.Zone = time.UTC
 	}
-	x := &Indexer{units: units, opts: opts, plans: make(map[string]*plan, 160)}
+	x := &Indexer{engine: engine, units: units, opts: opts}
 	x.walks = &sync.Pool{New: func() any { return &walk{Indexer: x} }}
-	for _, name := range defs.ResourceTypes() {
-		p, err := compile(defs, engine, name, opts.FullText)
-		if err != nil {
-			return nil, &fhir.Error{Op: "index.New", Kind: fhir.Internal, At: name, Err: err}
-		}
-		x.plans[name] = p
+	return x, x.Use(defs)
+}
+
+// Use makes the Indexer go by other definitions from now on; it compiles what
+// they changed. After an error (Kind Internal: an expression that does not
+// compile) it goes by the old ones.
+func (x *Indexer) Use(defs *spec.Definitions) error {
+	next := &known{defs, make(map[string]*plan, 160)}
+	old := x.known.Load()
+	if old != nil {
+		maps.Copy(next.plans, old.plans)
 	}
-	return x, nil
+	for _, name := range defs.ResourceTypes() {
+		if old != nil && slices.Equal(old.defs.Params(name), defs.Params(name)) {
+			continue
+		}
+		p, err := compile(defs, x.engine, name, x.opts.FullText)
+		if err != nil {
+			return &fhir.Error{Op: "index.Use", Kind: fhir.Internal, At: name, Err: err}
+		}
+		next.plans[name] = p
+	}
+	x.known.Store(next)
+	return nil
 }
 
 // Index returns what the resource is found by, sorted by parameter. The error is
@@ -69,7 +94,7 @@ func New(defs *spec.Definitions, engine *path.Engine, units *ucum.Table, opts Op
 // the limit, or an expression does), or NotSupported for a type that is not R4's.
 func (x *Indexer) Index(r fhir.Resource) ([]search.Entry, error) {
 	const op = "index.Index"
-	p, ok := x.plans[r.Type]
+	p, ok := x.known.Load().plans[r.Type]
 	if !ok {
 		return nil, fhir.E(op, fhir.NotSupported, "resourceType", "no such resource type in R4")
 	}
@@ -78,11 +103,14 @@ func (x *Indexer) Index(r fhir.Resource) ([]search.Entry, error) {
 	w.resource = r
 	w.node(p.root, r.Root())
 	for i := range p.computed {
-		if err := w.compute(&p.computed[i]); err != nil {
+		if err := w.compute(&p.computed[i], path.Item{}); err != nil {
 			return nil, err
 		}
 	}
 	w.texts(p.fullText)
+	for _, m := range p.marks {
+		w.add(&emit{param: p.mark}, search.Token{Code: m})
+	}
 	if w.combinations > maxCombinations {
 		return nil, fhir.E(op, fhir.TooCostly, r.Type, "the components of a composite search parameter have too many combinations")
 	}
@@ -155,14 +183,26 @@ func (w *walk) add(e *emit, v search.Value) { w.found = append(w.found, found{e.
 
 // combine adds the product of the values of a composite's components.
 func (w *walk) combine(e *emit, v jsontree.Node) {
-	combined := []search.Composite{{}}
-	w.composing = true
-	for _, part := range e.composite {
-		start := len(w.found)
-		if part.fromRoot {
+	// The parts of a plan cannot fail.
+	_ = w.product(e, len(e.composite), func(i int) error {
+		if part := e.composite[i]; part.fromRoot {
 			w.node(part.node, w.resource.Root())
 		} else {
 			w.node(part.node, v)
+		}
+		return nil
+	})
+}
+
+// product adds each combination of what the parts find.
+func (w *walk) product(e *emit, parts int, find func(part int) error) error {
+	combined := []search.Composite{{}}
+	w.composing = true
+	defer func() { w.composing = false }()
+	for i := range parts {
+		start := len(w.found)
+		if err := find(i); err != nil {
+			return err
 		}
 		var next []search.Composite
 		for _, c := range combined {
@@ -174,33 +214,28 @@ func (w *walk) combine(e *emit, v jsontree.Node) {
 		}
 		combined, w.found = next, w.found[:start]
 	}
-	w.composing = false
 	for _, c := range combined {
 		w.add(e, c)
-	}
-}
-
-// compute serves an expression that only the FHIRPath engine can read.
-func (w *walk) compute(c *computed) error {
-	items, err := c.expr.Eval(context.Background(), path.Env{Resource: w.resource, Resolve: resolveType})
-	switch fhir.KindOf(err) {
-	case fhir.TooCostly, fhir.Timeout:
-		return &fhir.Error{Op: "index.Index", Kind: fhir.TooCostly, At: c.code, Err: err}
-	}
-	// An expression that does not fit the data selects nothing.
-	for _, item := range items {
-		if b, ok := item.Bool(); ok && c.kind == spec.Token {
-			w.add(&emit{param: c.param}, boolean(b))
-		} else if convert := converters[c.kind][item.Type()]; convert != nil {
-			convert(w, &emit{param: c.param}, item.Node())
-		}
 	}
 	return nil
 }
 
-// resolveType is resolve() for "resolve() is Patient": the type that a reference
-// names, with nothing in it.
-func resolveType(_ context.Context, reference string) (path.Item, bool) {
-	key := fhir.ParseReference(reference).Key
-	return path.TypedItem(key.Type, jsontree.Node{}), key.Type != ""
+// Marked reports whether the entries of a resource bear the marks of just the
+// parameters that the Indexer goes by now.
+func (x *Indexer) Marked(resourceType string, entries []search.Entry) bool {
+	p, ok := x.known.Load().plans[resourceType]
+	if !ok {
+		return true
+	}
+	n := 0
+	for _, e := range entries {
+		if e.Param != search.IndexedParam {
+			continue
+		}
+		if t, ok := e.Value.(search.Token); !ok || !slices.Contains(p.marks, t.Code) {
+			return false
+		}
+		n++
+	}
+	return n == len(p.marks)
 }

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"slices"
 	"strings"
 
 	"galen/fhir"
@@ -16,6 +17,8 @@ type plan struct {
 	root     *node
 	computed []computed
 	fullText []fullText
+	mark     int32    // the number of search.IndexedParam
+	marks    []string // its values
 }
 
 // fullText is _text or _content.
@@ -52,14 +55,6 @@ type component struct {
 	fromRoot bool
 }
 
-// computed is an expression for the engine.
-type computed struct {
-	param int32
-	code  string
-	kind  spec.ParamType
-	expr  *path.Expr
-}
-
 // compiler makes the plan of one type.
 type compiler struct {
 	defs *spec.Definitions
@@ -70,7 +65,15 @@ type compiler struct {
 func compile(defs *spec.Definitions, engine *path.Engine, typ string, amount search.FullText) (*plan, error) {
 	c := compiler{defs, typ}
 	p := &plan{root: &node{typ: typ}}
-	for _, param := range defs.Params(typ) {
+	for _, param := range c.params() {
+		if param.Code == search.IndexedParam {
+			p.mark = int32(len(p.codes))
+			p.codes = append(p.codes, param.Code)
+			continue
+		}
+		if param.Mark != "" {
+			p.marks = append(p.marks, param.Mark)
+		}
 		if words := fullTexts(param.Code); words != nil && amount >= search.FullTextOf(param.Code) {
 			p.fullText = append(p.fullText, fullText{int32(len(p.codes)), words})
 			p.codes = append(p.codes, param.Code)
@@ -85,18 +88,32 @@ func compile(defs *spec.Definitions, engine *path.Engine, typ string, amount sea
 		if c.add(p.root, text, param, number) {
 			continue
 		}
-		expr, err := engine.Compile(text)
+		expr, err := c.compute(engine, param, text, number)
 		if err != nil {
 			return nil, err
 		}
-		p.computed = append(p.computed, computed{number, param.Code, param.Type, expr})
+		p.computed = append(p.computed, expr)
 	}
 	return p, nil
+}
+
+// params are the parameters of the type, with search.IndexedParam in its place
+// if some are not R4's.
+func (c compiler) params() []*spec.SearchParam {
+	list := c.defs.Params(c.typ)
+	if !slices.ContainsFunc(list, func(p *spec.SearchParam) bool { return p.Mark != "" }) {
+		return list
+	}
+	i, _ := slices.BinarySearchFunc(list, search.IndexedParam, func(p *spec.SearchParam, code string) int { return strings.Compare(p.Code, code) })
+	return slices.Insert(slices.Clone(list), i, &spec.SearchParam{Code: search.IndexedParam})
 }
 
 // add hangs a parameter into the tree; false if its expression is more than a
 // union of paths.
 func (c compiler) add(root *node, text string, param *spec.SearchParam, number int32) bool {
+	if param.Type == spec.Composite && param.Mark != "" {
+		return false // its parts may be more than paths
+	}
 	var terms [][]step
 	for text := range strings.SplitSeq(text, " | ") {
 		steps, ok := parsePath(text)

@@ -65,7 +65,7 @@ func (s *state) union(name string, targets []string, of func(target string) (sea
 	var worst error
 	for _, target := range targets {
 		e, err := of(target)
-		if fhir.KindOf(err) == fhir.TooCostly && err != nil {
+		if err != nil && (fhir.KindOf(err) == fhir.TooCostly || errors.As(err, new(pendingError))) {
 			return nil, err
 		}
 		if err != nil {
@@ -119,7 +119,7 @@ func (s *state) hop(typ, name string) ([]string, error) {
 	if param.Type != spec.Reference {
 		return nil, s.fail(fhir.Invalid, name+" of "+typ+" is not a reference")
 	}
-	return s.targets[typeParam{typ, name}], nil
+	return s.targets[typeParam{typ, name}], s.ready(param)
 }
 
 type typeParam struct{ typ, param string }

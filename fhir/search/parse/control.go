@@ -134,7 +134,7 @@ func (s *state) sortable(typ, name string) error {
 	if p.Type == spec.Composite || p.Type == spec.Special || p.Expression == "" {
 		return s.fail(fhir.NotSupported, "this parameter has no order to sort by")
 	}
-	return nil
+	return s.ready(p)
 }
 
 // elements reads _elements (https://hl7.org/fhir/R4/search.html#elements).
@@ -206,5 +206,5 @@ func (s *state) includable(i search.Include, reverse bool) error {
 	if reverse && !i.Iterate && s.req.Type != "" && !slices.Contains(targets, s.req.Type) {
 		return s.fail(fhir.Value, "the parameter does not refer to "+s.req.Type)
 	}
-	return nil
+	return s.ready(p)
 }

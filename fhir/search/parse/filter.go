@@ -121,6 +121,9 @@ func (s *state) compared(typ, name, modifier, value string) (search.Expr, error)
 	if !ok {
 		return nil, s.unknown(typ)
 	}
+	if err := s.ready(p); err != nil {
+		return nil, err
+	}
 	if name == "_lastUpdated" {
 		return s.comparedUpdate(c, value)
 	}

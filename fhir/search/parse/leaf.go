@@ -32,6 +32,9 @@ func (s *state) leaf(typ, name, modifier, value string) (search.Expr, error) {
 	if !ok {
 		return nil, s.unknown(typ)
 	}
+	if err := s.ready(param); err != nil {
+		return nil, err
+	}
 	if modifier == "missing" {
 		missing, err := s.flag(value)
 		if missing {

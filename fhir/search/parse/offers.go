@@ -23,7 +23,7 @@ func (p *Parser) Offers(resourceType string) []*spec.SearchParam {
 		from = anyType
 	}
 	var out []*spec.SearchParam
-	for _, param := range p.defs.Params(from) {
+	for _, param := range p.known.Load().defs.Params(from) {
 		if _, err := p.Parse(resourceType, param.Code+"="+sample(param), Strict); err == nil {
 			out = append(out, param)
 		}
@@ -60,8 +60,8 @@ func (p *Parser) Controls() []string {
 // Includes lists what _include takes on a search of the type.
 func (p *Parser) Includes(resourceType string) []string {
 	list := []string{"*"}
-	for _, param := range p.defs.Params(resourceType) {
-		if param.Type == spec.Reference {
+	for _, param := range p.known.Load().defs.Params(resourceType) {
+		if param.Type == spec.Reference && !param.Pending {
 			list = append(list, resourceType+":"+param.Code)
 		}
 	}
@@ -72,7 +72,11 @@ func (p *Parser) Includes(resourceType string) []string {
 // of it.
 func (p *Parser) RevIncludes() map[string][]string {
 	out := map[string][]string{}
-	for from, targets := range p.targets {
+	known := p.known.Load()
+	for from, targets := range known.targets {
+		if param, _ := known.defs.Param(from.typ, from.param); param.Pending {
+			continue
+		}
 		for _, t := range targets {
 			out[t] = append(out[t], from.typ+":"+from.param)
 		}

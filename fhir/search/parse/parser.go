@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"galen/fhir"
@@ -39,11 +40,16 @@ type Options struct {
 	FullText    search.FullText // what the Indexer puts under _text and _content
 }
 
-// Parser reads search URLs. It is immutable and safe for concurrent use.
+// Parser reads search URLs. It is safe for concurrent use.
 type Parser struct {
+	units *ucum.Table
+	opts  Options
+	known atomic.Pointer[known]
+}
+
+// known is what a Parser knows at one moment.
+type known struct {
 	defs    *spec.Definitions
-	units   *ucum.Table
-	opts    Options
 	targets map[typeParam][]string // what a reference parameter can lead to
 }
 
@@ -64,8 +70,13 @@ func New(defs *spec.Definitions, units *ucum.Table, opts Options) *Parser {
 	if opts.Own == nil {
 		opts.Own = []string{"_format", "_pretty"}
 	}
-	return &Parser{defs, units, opts, allTargets(defs)}
+	p := &Parser{units: units, opts: opts}
+	p.Use(defs)
+	return p
 }
+
+// Use makes the Parser go by other definitions from now on.
+func (p *Parser) Use(defs *spec.Definitions) { p.known.Store(&known{defs, allTargets(defs)}) }
 
 // Handling is what to do with a parameter that the type does not have
 // (https://hl7.org/fhir/R4/search.html#errors, Prefer: handling).
@@ -88,7 +99,7 @@ const anyType = "Resource"
 // *fhir.Error of Kind Malformed, Invalid, Value, NotSupported or TooCostly whose
 // At is the parameter.
 func (p *Parser) Parse(resourceType, rawQuery string, handling Handling) (*search.Request, error) {
-	s := &state{Parser: p, handling: handling, req: &search.Request{Type: resourceType}}
+	s := &state{Parser: p, known: p.known.Load(), handling: handling, req: &search.Request{Type: resourceType}}
 	return s.run(rawQuery)
 }
 
@@ -97,7 +108,7 @@ func (p *Parser) Parse(resourceType, rawQuery string, handling Handling) (*searc
 // and no parameter without a value or about the result, lest more matches than
 // was meant. The Kinds are those of Parse and Required.
 func (p *Parser) ParseCriteria(resourceType, rawQuery string) (*search.Query, error) {
-	s := &state{Parser: p, handling: Strict, criteria: true, req: &search.Request{Type: resourceType}}
+	s := &state{Parser: p, known: p.known.Load(), handling: Strict, criteria: true, req: &search.Request{Type: resourceType}}
 	req, err := s.run(rawQuery)
 	if err != nil {
 		return nil, err
@@ -113,6 +124,7 @@ const op = "parse.Parse"
 // state is one parse under way.
 type state struct {
 	*Parser
+	*known
 	handling Handling
 	criteria bool
 	req      *search.Request
@@ -206,6 +218,23 @@ func (s *state) unknown(resourceType string) error {
 		message = "no such search parameter on every resource type"
 	}
 	return unknownError{fhir.E(op, fhir.NotSupported, shown(s.name), message)}
+}
+
+// pendingError is about a parameter that would find a part of what there is: it
+// is an error under every handling, in every branch of a chain.
+type pendingError struct{ is *fhir.Error }
+
+func (e pendingError) Error() string { return e.is.Error() }
+
+// Unwrap returns the plain error.
+func (e pendingError) Unwrap() error { return e.is }
+
+// ready refuses a parameter by which not every resource is indexed yet.
+func (s *state) ready(p *spec.SearchParam) error {
+	if !p.Pending {
+		return nil
+	}
+	return pendingError{fhir.E(op, fhir.NotSupported, shown(s.name), "the search parameter "+p.Code+" is not yet indexed for all resources; an administrator can run $reindex")}
 }
 
 // parameter reads one pair: a result parameter into the request, any other as a
