@@ -16,6 +16,7 @@ import (
 // resource.
 type question struct {
 	defs         *spec.Definitions
+	reader       reader // nil if nothing can be looked up
 	principal    *policies.Principal
 	resourceType string
 	now          time.Time
@@ -173,12 +174,19 @@ func (q *question) forPurpose(of []string) bool {
 	return slices.Contains(of, purpose) || slices.Contains(of, "PurposeOfUse") || broader != "" && slices.Contains(of, broader)
 }
 
-// isActor reports whether the principal is an actor: the user, the organization
-// or the app. Whether one belongs to a group or has a role is not known here.
+// isActor reports whether the principal is an actor: the user, the organization,
+// the app, or a member of the group or team, or who has the role.
 func (q *question) isActor(a actor, unsure bool) bool {
 	p := q.principal
 	switch a.key.Type {
-	case "Practitioner", "PractitionerRole", "Patient", "RelatedPerson":
+	case "Group", "CareTeam", "PractitionerRole":
+		if p.FHIRUser == a.key.String() {
+			return true
+		}
+		if in, known := q.belongs(a.key, maxNesting); known {
+			return in
+		}
+	case "Practitioner", "Patient", "RelatedPerson":
 		return p.FHIRUser == a.key.String() || p.FHIRUser == "" && p.Subject == a.key.ID
 	case "Organization":
 		return p.Org == a.key.ID || p.Org == a.key.String()

@@ -1,6 +1,8 @@
 package consent_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -290,5 +292,104 @@ func BenchmarkWithheld(b *testing.B) {
 	}
 	for b.Loop() {
 		r.Withheld(p, "Observation")
+	}
+}
+
+// shelf is a store for look-ups.
+type shelf map[string]string
+
+func (s shelf) Read(_ context.Context, keys ...fhir.Key) ([]store.Record, error) {
+	text, ok := s[keys[0].String()]
+	if text == "broken" {
+		return nil, errors.New("the disk is gone")
+	}
+	if !ok {
+		return make([]store.Record, 1), nil
+	}
+	return []store.Record{{Header: fhir.Header{Key: keys[0], Version: 1}, Body: []byte(text), Method: store.Put}}, nil
+}
+
+// shelved is a driver that holds no consent and can be asked for the rest.
+type shelved struct {
+	store.Driver
+	shelf
+}
+
+func (s shelved) Read(ctx context.Context, keys ...fhir.Key) ([]store.Record, error) {
+	return s.shelf.Read(ctx, keys...)
+}
+
+// The members of a group or team and who has a role are meant when they are
+// named; who cannot be told is meant by a deny and not by a permit.
+func TestMembers(t *testing.T) {
+	group := func(members string) string {
+		return `{"resourceType":"Group","type":"practitioner","actual":true,"member":[` + members + `]}`
+	}
+	team := func(status string, members string) string {
+		return `{"resourceType":"CareTeam","status":"` + status + `","participant":[` + members + `]}`
+	}
+	for name, c := range map[string]struct {
+		actor          string
+		shelf          shelf
+		denied, allows bool
+	}{
+		"member":               {"Group/g", shelf{"Group/g": group(`{"entity":{"reference":"Practitioner/1"}}`)}, true, true},
+		"not a member":         {"Group/g", shelf{"Group/g": group(`{"entity":{"reference":"Practitioner/2"}}`)}, false, false},
+		"no members":           {"Group/g", shelf{"Group/g": group("")}, false, false},
+		"inactive":             {"Group/g", shelf{"Group/g": group(`{"entity":{"reference":"Practitioner/1"},"inactive":true}`)}, false, false},
+		"no longer":            {"Group/g", shelf{"Group/g": group(`{"entity":{"reference":"Practitioner/1"},"period":{"end":"2026-11-01"}}`)}, false, false},
+		"by characteristics":   {"Group/g", shelf{"Group/g": `{"resourceType":"Group","type":"practitioner","actual":false}`}, true, false},
+		"not here":             {"Group/g", nil, true, false},
+		"cannot be read":       {"Group/g", shelf{"Group/g": "broken"}, true, false},
+		"group in a group":     {"Group/g", shelf{"Group/g": group(`{"entity":{"reference":"Group/h"}}`), "Group/h": group(`{"entity":{"reference":"Practitioner/1"}}`)}, true, true},
+		"unknown in a group":   {"Group/g", shelf{"Group/g": group(`{"entity":{"reference":"Group/h"}}`)}, true, false},
+		"a group in itself":    {"Group/g", shelf{"Group/g": group(`{"entity":{"reference":"Group/g"}}`)}, true, false},
+		"team":                 {"CareTeam/t", shelf{"CareTeam/t": team("active", `{"member":{"reference":"Practitioner/1"}}`)}, true, true},
+		"of the organization":  {"CareTeam/t", shelf{"CareTeam/t": team("active", `{"member":{"reference":"Organization/ward"}}`)}, true, true},
+		"team that is no more": {"CareTeam/t", shelf{"CareTeam/t": team("inactive", `{"member":{"reference":"Practitioner/1"}}`)}, true, false},
+		"another team":         {"CareTeam/t", shelf{"CareTeam/t": team("active", `{"member":{"reference":"Practitioner/9"}}`)}, false, false},
+		"role":                 {"PractitionerRole/r", shelf{"PractitionerRole/r": `{"resourceType":"PractitionerRole","practitioner":{"reference":"Practitioner/1"}}`}, true, true},
+		"another's role":       {"PractitionerRole/r", shelf{"PractitionerRole/r": `{"resourceType":"PractitionerRole","practitioner":{"reference":"Practitioner/2"}}`}, false, false},
+		"given up":             {"PractitionerRole/r", shelf{"PractitionerRole/r": `{"resourceType":"PractitionerRole","active":false,"practitioner":{"reference":"Practitioner/1"}}`}, false, false},
+		"role in a team":       {"CareTeam/t", shelf{"CareTeam/t": team("active", `{"member":{"reference":"PractitionerRole/r"}}`), "PractitionerRole/r": `{"resourceType":"PractitionerRole","practitioner":{"reference":"Practitioner/1"}}`}, true, true},
+	} {
+		r := consent.New(kit(t).defs, func() time.Time { return noon })
+		if err := r.Load(t.Context(), shelved{mem.New(), c.shelf}); err != nil {
+			t.Fatal(err)
+		}
+		p := &policies.Principal{Subject: "dr-a", FHIRUser: "Practitioner/1", Org: "ward", Client: "app"}
+		actors := `"actor":[{"role":{"text":"x"},"reference":{"reference":"` + c.actor + `"}}]`
+		r.Seen(write(resource(t, agreed("a", `{"type":"deny",`+actors+`}`, ""))))
+		if got := holds(t, r.Withheld(p, "Observation"), resource(t, laboratory)); got != c.denied {
+			t.Errorf("%s: denied %t", name, got)
+		}
+		r.Seen(write(resource(t, agreed("a", `{"type":"deny","provision":[{"type":"permit",`+actors+`}]}`, ""))))
+		if got := !holds(t, r.Withheld(p, "Observation"), resource(t, laboratory)); got != c.allows {
+			t.Errorf("%s: permitted %t", name, got)
+		}
+	}
+}
+
+// Who joins a group, or leaves it, is meant or not from the next question on.
+func TestMembersChange(t *testing.T) {
+	here := shelf{}
+	r := consent.New(kit(t).defs, func() time.Time { return noon })
+	if err := r.Load(t.Context(), shelved{mem.New(), here}); err != nil {
+		t.Fatal(err)
+	}
+	r.Seen(write(resource(t, agreed("a", `{"type":"deny","actor":[{"role":{"text":"x"},"reference":{"reference":"Group/g"}}]}`, ""))))
+	p := &policies.Principal{FHIRUser: "Practitioner/1"}
+	for _, step := range []struct {
+		members string
+		want    bool
+	}{
+		{"", false}, {`{"entity":{"reference":"Practitioner/1"}}`, true}, {`{"entity":{"reference":"Practitioner/2"}}`, false},
+	} {
+		text := `{"resourceType":"Group","id":"g","type":"practitioner","actual":true,"member":[` + step.members + `]}`
+		here["Group/g"] = text
+		r.Seen(write(resource(t, text)))
+		if got := holds(t, r.Withheld(p, "Observation"), resource(t, laboratory)); got != step.want {
+			t.Errorf("with %q: hidden %t", step.members, got)
+		}
 	}
 }

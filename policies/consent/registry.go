@@ -21,6 +21,8 @@ type Registry struct {
 	defs *spec.Definitions
 	now  func() time.Time
 
+	reader reader // nil before Load
+
 	mu     sync.RWMutex
 	byID   map[string]string          // Consent id → patient
 	rules  map[string]map[string]rule // patient → Consent id → rule
@@ -53,8 +55,10 @@ func New(defs *spec.Definitions, now func() time.Time) *Registry {
 
 const consentType = "Consent"
 
-// Load takes over every Consent in the store.
+// Load takes over every Consent in the store, where the members of groups are
+// looked up from then on.
 func (r *Registry) Load(ctx context.Context, driver store.Driver) error {
+	r.reader = driver
 	ask := store.Select{Query: &search.Query{Types: []string{consentType}}, Limit: 500}
 	for {
 		page, err := driver.Search(ctx, ask)
@@ -76,6 +80,10 @@ func (r *Registry) Seen(writes []store.Write) {
 	for i := range writes {
 		if writes[i].Type == consentType {
 			r.take(writes[i].Record)
+		} else if collective(writes[i].Type) {
+			r.mu.Lock()
+			clear(r.cached)
+			r.mu.Unlock()
 		}
 	}
 }
@@ -163,7 +171,7 @@ func (r *Registry) answer(p *policies.Principal, resourceType string, permitted 
 // compile joins what all patients say about one asker. Patients whose consents
 // come to the same condition share it.
 func (r *Registry) compile(p *policies.Principal, k asker, now time.Time) answer {
-	q := question{defs: r.defs, principal: p, resourceType: k.resourceType, now: now}
+	q := question{defs: r.defs, reader: r.reader, principal: p, resourceType: k.resourceType, now: now}
 	groups := map[string][]string{} // condition as text → patients
 	conditions := map[string]search.Expr{}
 	for patient, consents := range r.rules {
@@ -234,7 +242,7 @@ func (r *Registry) Refuses(p *policies.Principal, patient string) bool {
 	defer r.mu.RUnlock()
 	for _, c := range r.rules[patient] {
 		for _, resourceType := range []string{"Patient", "RiskAssessment"} {
-			q := question{defs: r.defs, principal: p, resourceType: resourceType, now: r.now()}
+			q := question{defs: r.defs, reader: r.reader, principal: p, resourceType: resourceType, now: r.now()}
 			if isYes(q.denies(&c.root)) {
 				return true
 			}
