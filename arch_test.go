@@ -122,6 +122,7 @@ var wrapped = map[string][]string{
 	"github.com/goccy/go-yaml":             {"galen/models/manifest", "galen/policies", "galen/cmd/galen"},
 	"go.mongodb.org/mongo-driver":          {"galen/store/mongo"},
 	"github.com/vektah/gqlparser":          {"galen/fhir/operation/graphql"},
+	"golang.org/x/crypto/acme":             {"galen/server/certificate/acme"},
 	"golang.org/x/mod":                     {"galen/policies/transparency"},
 }
 

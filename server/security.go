@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"galen/fhir"
+	"galen/policies"
 	"galen/server/govern"
 )
 
@@ -38,7 +39,7 @@ const purposeHeader = "X-Purpose-Of-Use"
 // certificate (RFC 8705) is good only with it; a purpose that the token does not
 // allow is refused, since nobody may claim one beyond the registration.
 func (s *Server) authenticate(ctx context.Context, c *gin.Context, r *request) error {
-	p, err := s.Auth.Verify(ctx, r.header.Get("Authorization"))
+	p, err := s.caller(ctx, c, r)
 	if err != nil {
 		if !s.limiter.Allow("address " + r.Address) {
 			return throttled()
@@ -62,6 +63,19 @@ func (s *Server) authenticate(ctx context.Context, c *gin.Context, r *request) e
 		r.Principal.Purpose = wanted
 	}
 	return nil
+}
+
+// caller is who calls: by the token, or without one by the client certificate. A
+// browser shows its certificate for whichever page it is on, so what a page asked
+// for does not count.
+func (s *Server) caller(ctx context.Context, c *gin.Context, r *request) (policies.Principal, error) {
+	token := r.header.Get("Authorization")
+	if token == "" && r.header.Get("Origin") == "" && r.header.Get("Sec-Fetch-Site") == "" {
+		if p, ok := s.Holders.Find(c.Request.TLS); ok {
+			return p, nil
+		}
+	}
+	return s.Auth.Verify(ctx, token)
 }
 
 // A request may open an emergency access on its way: with the reason, the logical

@@ -21,6 +21,7 @@ import (
 	"galen/policies"
 	"galen/policies/smart"
 	"galen/server"
+	"galen/server/auth/holder"
 	"galen/server/servertest"
 )
 
@@ -158,4 +159,46 @@ func TestTokenBoundToCertificate(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, w.Code, c.want)
 		}
 	}
+}
+
+// Whoever is registered by a client certificate needs no token; what a web page
+// makes a browser ask counts as without one.
+func TestClientCertificateAlone(t *testing.T) {
+	leaf := &x509.Certificate{Raw: []byte("x"), DNSNames: []string{"lab.test"}}
+	holders, err := holder.New([]holder.Holder{{Name: "dns:lab.test", Sub: "lab", Roles: []string{"admin"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := another(t, func(c *server.Config) { c.Holders, c.Auth = holders, nobody{} })
+	shown := &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf}}}
+	for name, c := range map[string]struct {
+		state  *tls.ConnectionState
+		header string
+		want   int
+	}{
+		"no certificate":      {nil, "", 401},
+		"not verified":        {&tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}, "", 401},
+		"verified":            {shown, "", 200},
+		"with a bad token":    {shown, "Authorization", 401},
+		"from a page":         {shown, "Origin", 401},
+		"from another's page": {shown, "Sec-Fetch-Site", 401},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/fhir/Patient", http.NoBody)
+		if c.header != "" {
+			r.Header.Set(c.header, "Bearer x")
+		}
+		r.TLS = c.state
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.want {
+			t.Errorf("%s: %d, want %d", name, w.Code, c.want)
+		}
+	}
+}
+
+// nobody is an Authenticator that knows no token.
+type nobody struct{}
+
+func (nobody) Verify(context.Context, string) (policies.Principal, error) {
+	return policies.Principal{}, fhir.E("test", fhir.Unauthorized, "", "no")
 }

@@ -29,6 +29,7 @@ import (
 	"galen/policies"
 	"galen/policies/compliance"
 	"galen/policies/smart"
+	"galen/server/auth/holder"
 	"galen/server/auth/hookjwt"
 	"galen/server/figures"
 	"galen/server/limit"
@@ -65,6 +66,8 @@ type Config struct {
 	// Authorization tells where apps get their tokens; nil where the local issuer
 	// is all there is.
 	Authorization func(context.Context) (smart.Endpoints, error)
+	// Holders are known by a client certificate alone; nil for nobody.
+	Holders *holder.Registry
 	// Rate is how many requests a second one client may make on average, Burst how
 	// many at once; Rate 0 is no limit.
 	Rate  float64

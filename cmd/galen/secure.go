@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -17,7 +19,9 @@ import (
 	"galen/policies/smart"
 	"galen/server"
 	"galen/server/auth"
+	"galen/server/auth/holder"
 	"galen/server/certificate"
+	"galen/server/certificate/acme"
 )
 
 // securityFlags are about who may connect and how.
@@ -29,6 +33,11 @@ func securityFlags() []cli.Flag {
 		text("tls-key", "", "its private key (PEM)"),
 		text("tls-client-ca", "", "authorities of client certificates (PEM)"),
 		&cli.BoolFlag{Name: "tls-require-client", Usage: "refuse clients without a certificate"},
+		text("tls-clients", "", "YAML file of those who are known by a client certificate alone, without a token"),
+		text("acme-domains", "", "names, separated by commas, for which a certificate is got from an authority (RFC 8555) instead of --tls-cert; needs port 443 and accepts the authority's terms"),
+		text("acme-email", "", "where the authority writes to"),
+		text("acme-directory", "", "URL of the authority's directory; default: the usual public one"),
+		text("acme-ca", "", "PEM file of the authorities by which that directory is known, if it is a private one"),
 		&cli.BoolFlag{Name: "insecure", Usage: "allow plain HTTP beyond loopback, as behind a proxy that ends TLS"},
 		&cli.Int64Flag{Name: "rate", Usage: "requests a second that one client may make on average; 0 for no limit"},
 		&cli.Int64Flag{Name: "burst", Value: 100, Usage: "requests that one client may make at once"},
@@ -78,6 +87,22 @@ func readIssuers(path, fhirBase string) ([]*auth.Provider, error) {
 	return providers, nil
 }
 
+// readHolders reads the file of --tls-clients.
+func readHolders(path string) (*holder.Registry, error) {
+	if path == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var holders []holder.Holder
+	if err := yaml.UnmarshalWithOptions(raw, &holders, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return holder.New(holders)
+}
+
 // everybody is the authenticator of --auth=off.
 type everybody struct{}
 
@@ -122,17 +147,27 @@ func listen(ctx context.Context, c *cli.Command, log *slog.Logger) (net.Listener
 	if err != nil {
 		return nil, "", err
 	}
-	if c.String("tls-cert") == "" {
+	if c.String("tls-cert") == "" && c.String("acme-domains") == "" {
 		if !loopback(listener.Addr()) && !c.Bool("insecure") {
 			return nil, "", errors.Join(errors.New("plain HTTP is for loopback addresses only: give --tls-cert and --tls-key, or --insecure behind a proxy that ends TLS"), listener.Close())
 		}
 		return listener, "http", nil
 	}
-	config, err := certificate.Config(certificate.Options{
+	o := certificate.Options{
 		Cert: c.String("tls-cert"), Key: c.String("tls-key"), ClientCA: c.String("tls-client-ca"),
 		RequireClient: c.Bool("tls-require-client"),
 		Failed:        func(err error) { log.Error("certificate not reloaded", slog.Any("error", err)) },
-	})
+	}
+	if domains := c.String("acme-domains"); domains != "" {
+		o.Challenge = acme.Protocol
+		if o.Get, err = acme.Source(acme.Options{
+			Domains: strings.Split(domains, ","), Email: c.String("acme-email"), Directory: c.String("acme-directory"), CA: c.String("acme-ca"),
+			Dir: filepath.Join(c.String("data"), "acme"),
+		}); err != nil {
+			return nil, "", errors.Join(err, listener.Close())
+		}
+	}
+	config, err := certificate.Config(o)
 	if err != nil {
 		return nil, "", errors.Join(err, listener.Close())
 	}

@@ -75,6 +75,10 @@ func serve(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	holders, err := readHolders(c.String("tls-clients"))
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	authenticator, endpoints, err := authentication(c, listener.Addr(), issuer, o.baseURL+"/fhir", log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -93,7 +97,7 @@ func serve(ctx context.Context, c *cli.Command) error {
 	s := server.New(server.Config{
 		Models: a.serving, REST: a.rest, Hooks: a.hooks, HookClients: a.clients, HooksPrivate: c.Bool("hooks-private"), Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
 		Knowledge: a.knowledge, Upkeep: a.upkeep, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
-		Compliance: a.office, Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
+		Compliance: a.office, Holders: holders, Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
 	})
 	if c.Bool("demo") {
 		err = a.demo(ctx, c.Root().Writer, issuer, o.baseURL)

@@ -2,13 +2,15 @@
 // again when its files change, so that a renewal needs no restart.
 //
 // A file that cannot be read or does not fit its key leaves the certificate that
-// was good before. It makes no certificates and asks no authority for them.
+// was good before. It makes no certificates; server/certificate/acme
+// asks an authority for them.
 package certificate
 
 import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,11 @@ import (
 // Options name the files and what clients must show.
 type Options struct {
 	Cert, Key string // PEM files
+	// Get gives the certificates instead of the files, as acme.Source does; nil
+	// for the files. Challenge is a protocol besides HTTP's by which an authority
+	// asks, without a certificate of its own; "" for none.
+	Get       func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Challenge string
 	// ClientCA is a PEM file of authorities for client certificates; "" asks for none.
 	ClientCA string
 	// RequireClient refuses clients without a certificate; else it may be shown.
@@ -46,13 +53,22 @@ func Config(o Options) (*tls.Config, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	f := &files{Options: o}
-	if err := f.load(); err != nil {
-		return nil, &fhir.Error{Op: op, Kind: fhir.Invalid, At: "certificate", Err: err}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: o.Get}
+	if o.Get == nil {
+		f := &files{Options: o}
+		if err := f.load(); err != nil {
+			return nil, &fhir.Error{Op: op, Kind: fhir.Invalid, At: "certificate", Err: err}
+		}
+		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.get(), nil }
 	}
-	c := &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.get(), nil },
+	if o.Challenge != "" {
+		challenge := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{o.Challenge}, GetCertificate: c.GetCertificate}
+		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if slices.Equal(hello.SupportedProtos, challenge.NextProtos) {
+				return challenge, nil
+			}
+			return nil, nil
+		}
 	}
 	if o.ClientCA == "" {
 		return c, nil
