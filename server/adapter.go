@@ -86,6 +86,9 @@ func (s *Server) newRequest(c *gin.Context) *request {
 	if !header.RequestID(id) {
 		id = s.NewID()
 	}
+	// A semicolon separates nothing (https://url.spec.whatwg.org, 5.1), and Go
+	// refuses it: "_format=application/fhir+json;fhirVersion=4.0" comes as such.
+	c.Request.URL.RawQuery = strings.ReplaceAll(c.Request.URL.RawQuery, ";", "%3B")
 	base := origin.Of(c.Request, s.BaseURL)
 	r := &request{
 		Caller: rest.Caller{RequestID: id, Address: c.RemoteIP(), Base: base + fhirPath},

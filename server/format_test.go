@@ -60,6 +60,7 @@ func TestNegotiation(t *testing.T) {
 		{"_format with its + escaped", "application/fhir%2Bxml", "", xmlType},
 		{"_format with its + become a space", "application/fhir+xml", "", xmlType},
 		{"_format with charset", "application/fhir%2Bxml%3B+charset%3Dutf-8", "", xmlType},
+		{"_format with a bare semicolon", "application/fhir%2Bxml;fhirVersion=4.0", "", xmlType},
 		{"_format with fhirVersion 5.0", "application/fhir%2Bxml%3BfhirVersion%3D5.0", "", ""},
 		{"_format not served", "ttl", "", ""},
 	}
