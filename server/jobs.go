@@ -4,9 +4,13 @@ import (
 	"context"
 
 	"galen/fhir"
+	"galen/fhir/export"
 	"galen/fhir/operation"
 	"galen/fhir/upkeep"
 )
+
+// exportPath is where exports and their files are.
+const exportPath = fhirPath + "/" + export.Path + "/:id"
 
 // jobPath is where the status of a job is (https://hl7.org/fhir/R4/async.html).
 const jobPath = fhirPath + "/" + upkeep.StatusPath + "/:id"
@@ -25,4 +29,26 @@ func (s *Server) job(ctx context.Context, r *request, do func(*upkeep.Service, c
 	}
 	out, err := do(s.Upkeep, ctx, operation.Request{Caller: r.Caller, ID: r.param("id"), Method: r.method})
 	return response{status: out.Status, header: out.Header, body: out.Body}, err
+}
+
+func (s *Server) exportStatus(ctx context.Context, r *request) (response, error) {
+	return s.exported(ctx, r, (*export.Service).Status)
+}
+
+func (s *Server) exportCancel(ctx context.Context, r *request) (response, error) {
+	return s.exported(ctx, r, (*export.Service).Cancel)
+}
+
+func (s *Server) exportFile(ctx context.Context, r *request) (response, error) {
+	return s.exported(ctx, r, func(x *export.Service, ctx context.Context, o operation.Request) (operation.Result, error) {
+		return x.File(ctx, o, r.param("file"))
+	})
+}
+
+func (s *Server) exported(ctx context.Context, r *request, do func(*export.Service, context.Context, operation.Request) (operation.Result, error)) (response, error) {
+	if s.Export == nil {
+		return response{}, fhir.E("server.export", fhir.NotFound, "", "there are no exports here")
+	}
+	out, err := do(s.Export, ctx, operation.Request{Caller: r.Caller, ID: r.param("id"), Method: r.method})
+	return response{status: out.Status, header: out.Header, kind: out.Kind, body: out.Body}, err
 }

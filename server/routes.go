@@ -31,6 +31,7 @@ type routeKind uint8
 const (
 	fhirRoute routeKind = iota
 	jsonRoute
+	bulkRoute      // JSON or NDJSON, whatever Accept says
 	inferenceRoute // the Open Inference Protocol: errors are {"error": …}
 	uploadRoute    // the same, and the handler reads the body by itself, of any length
 )
@@ -64,6 +65,9 @@ func (s *Server) routes() []route {
 		{get, fhirPath + "/_history", s.history, signedIn, fhirRoute, false},
 		{get, jobPath, s.jobStatus, signedIn, fhirRoute, false},
 		{del, jobPath, s.jobCancel, signedIn, fhirRoute, false},
+		{get, exportPath, s.exportStatus, signedIn, bulkRoute, false},
+		{get, exportPath + "/:file", s.exportFile, signedIn, bulkRoute, false},
+		{del, exportPath, s.exportCancel, signedIn, bulkRoute, false},
 		{get, fhirPath + "/:type", s.search, signedIn, fhirRoute, false},
 		{post, fhirPath + "/:type", s.create, signedIn, fhirRoute, true},
 		{put, fhirPath + "/:type", s.update, signedIn, fhirRoute, true},

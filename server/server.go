@@ -20,6 +20,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"galen/fhir/export"
 	"galen/fhir/operation"
 	"galen/fhir/rest"
 	"galen/fhir/upkeep"
@@ -78,6 +79,8 @@ type Config struct {
 	NewID func() string
 	// Upkeep answers for long jobs; nil for none.
 	Upkeep *upkeep.Service
+	// Export answers for bulk exports; nil for none.
+	Export *export.Service
 	// Knowledge is what FHIR operations know of terminology and profiles.
 	Knowledge operation.Knowledge
 	// Version is reported in /healthz.

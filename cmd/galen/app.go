@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,7 @@ import (
 	"galen/cds"
 	"galen/cds/feature"
 	"galen/fhir/definition"
+	"galen/fhir/export"
 	"galen/fhir/operation"
 	"galen/fhir/patch"
 	"galen/fhir/patch/xmlpatch"
@@ -121,6 +123,7 @@ type app struct {
 	packages  *definition.Packages // nil for none
 	params    *custom.Registry     // search parameters beyond R4's
 	upkeep    *upkeep.Service
+	export    *export.Service
 	cursors   []byte // store.Options.CursorKey
 	closers   []func() error
 }
@@ -294,7 +297,7 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
 		return err
 	}
-	a.knowledge.Extensions = append(a.onDemand(t, ledger), a.upkeep.Operations()...)
+	a.knowledge.Extensions = slices.Concat(a.onDemand(t, ledger), a.upkeep.Operations(), a.export.Operations())
 	return a.openDispatcher(o, t, hooks.Config{
 		Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Policies: engine, Audit: log, Ledger: ledger,
 	})

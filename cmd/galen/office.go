@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"galen/fhir/export"
 	"galen/fhir/job"
 	"galen/fhir/search/custom"
 	"galen/fhir/upkeep"
@@ -77,12 +78,20 @@ func (a *app) openOffice(ctx context.Context, o options, t tables) error {
 // openUpkeep opens the jobs and goes on with those that ran.
 func (a *app) openUpkeep(o options) error {
 	a.upkeep = upkeep.New(upkeep.Config{REST: a.rest, Registry: a.params})
-	var err error
+	a.export = export.New(export.Config{REST: a.rest, Now: time.Now})
+	sealer, err := a.key.Sealer("export", rand.Reader)
+	if err != nil {
+		return err
+	}
+	if sealer != nil {
+		a.export.Seal = sealer
+	}
 	a.upkeep.Jobs, err = job.Open(job.Options{
 		Dir: filepath.Join(o.data, "jobs"), Now: time.Now, NewID: newID,
-		Kinds: map[string]job.Runner{upkeep.Kind: a.upkeep.Work},
+		Kinds: map[string]job.Runner{upkeep.Kind: a.upkeep.Work, export.Kind: a.export.Work},
 	})
 	if err == nil {
+		a.export.Jobs = a.upkeep.Jobs
 		a.closers = append(a.closers, a.upkeep.Jobs.Close)
 	}
 	return err

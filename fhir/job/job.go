@@ -75,6 +75,7 @@ type Room struct {
 	mu     sync.Mutex
 	states map[string]*State
 	cancel map[string]context.CancelFunc // of what runs
+	done   map[string]chan struct{}      // closed when its goroutine ends
 	closed bool
 }
 
@@ -88,7 +89,7 @@ func Open(o Options) (*Room, error) {
 	if err != nil {
 		return nil, failure(err)
 	}
-	r := &Room{opts: o, states: map[string]*State{}, cancel: map[string]context.CancelFunc{}}
+	r := &Room{opts: o, states: map[string]*State{}, cancel: map[string]context.CancelFunc{}, done: map[string]chan struct{}{}}
 	r.ctx, r.stop = context.WithCancel(context.Background()) // Close ends it
 	for _, name := range files {
 		var s State
@@ -155,10 +156,12 @@ func (r *Room) Start(kind, owner string, input any) (State, error) {
 // run starts the goroutine of a job; the caller holds the lock.
 func (r *Room) run(s *State) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	r.cancel[s.ID] = cancel
+	done := make(chan struct{})
+	r.cancel[s.ID], r.done[s.ID] = cancel, done
 	r.busy.Add(1)
 	go func() {
 		defer r.busy.Done()
+		defer close(done)
 		defer cancel()
 		var err error
 		if work, ok := r.opts.Kinds[s.Kind]; ok {
@@ -197,6 +200,22 @@ func (r *Room) Find(id string) (State, bool) {
 	return s.copy(), true
 }
 
+// Wait returns when a job does not run any more, with an error if ctx ends first.
+func (r *Room) Wait(ctx context.Context, id string) error {
+	r.mu.Lock()
+	done, ok := r.done[id]
+	r.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return &fhir.Error{Op: "job.Wait", Kind: fhir.Timeout, Err: ctx.Err()}
+	}
+}
+
 // List returns the states of a kind, the newest first.
 func (r *Room) List(kind string) (list []State) {
 	r.mu.Lock()
@@ -230,6 +249,7 @@ func (r *Room) Cancel(id string) (bool, error) {
 		return true, r.save(s)
 	}
 	delete(r.states, id)
+	delete(r.done, id)
 	if err := errors.Join(os.Remove(r.file(id)), os.RemoveAll(r.Folder(id))); err != nil {
 		return true, failure(err)
 	}
@@ -286,6 +306,9 @@ func (r *Run) State() State {
 	defer r.room.mu.Unlock()
 	return r.state.copy()
 }
+
+// Folder is where the Runner may put files.
+func (r *Run) Folder() string { return r.room.Folder(r.state.ID) }
 
 // Save changes the state and makes it durable. A cancelled job is not changed.
 func (r *Run) Save(change func(*State)) error {

@@ -24,13 +24,11 @@ func open(t *testing.T, dir string, work job.Runner) *job.Room {
 // ended waits until a job does not run.
 func ended(t *testing.T, r *job.Room, id string) job.State {
 	t.Helper()
-	for t.Context().Err() == nil {
-		if s, ok := r.Find(id); ok && s.Status != job.Running {
-			return s
-		}
+	if err := r.Wait(t.Context(), id); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("the job does not end")
-	return job.State{}
+	s, _ := r.Find(id)
+	return s
 }
 
 func TestEnds(t *testing.T) {

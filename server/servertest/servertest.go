@@ -26,6 +26,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"galen/fhir/export"
 	"galen/fhir/job"
 	"galen/fhir/jsontree"
 	"galen/fhir/operation"
@@ -134,13 +135,13 @@ func Start(tb testing.TB, o Options) *Server {
 	loaded, loadErr := tables()
 	d := must(tb, loaded, loadErr)
 	knowledge, knowledgeErr := operation.NewKnowledge(operation.KnowledgeOptions{Defs: d.defs, Engine: d.engine, Units: d.units, Store: s.Store, Now: o.Now})
-	keeper := s.upkeep(o)
-	knowledge.Extensions = keeper.Operations()
+	keeper, exporter := s.upkeep(o)
+	knowledge.Extensions = append(keeper.Operations(), exporter.Operations()...)
 	s.Config = server.Config{
 		REST: s.REST, Knowledge: must(tb, knowledge, knowledgeErr), Hooks: must(tb, dispatcher, hooksErr), Auth: must(tb, verifier, err),
 		Log:     slog.New(slog.NewJSONHandler(s.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		BaseURL: o.BaseURL, MaxBody: o.MaxBody, Timeout: 30 * time.Second, NewID: uuid.NewString, Version: "test",
-		Compliance: s.Office, Upkeep: keeper,
+		Compliance: s.Office, Upkeep: keeper, Export: exporter,
 	}
 	h := server.New(s.Config)
 	h.Ready(true)
@@ -201,18 +202,20 @@ func (s *Server) rest(o Options) *rest.Service {
 }
 
 // upkeep wires the jobs.
-func (s *Server) upkeep(o Options) *upkeep.Service {
+func (s *Server) upkeep(o Options) (*upkeep.Service, *export.Service) {
 	keeper := upkeep.New(upkeep.Config{REST: s.REST, Registry: s.params})
+	exporter := export.New(export.Config{REST: s.REST, Now: o.Now})
 	jobs, err := job.Open(job.Options{
-		Dir: filepath.Join(s.Dir, "jobs"), Now: o.Now, NewID: uuid.NewString, Kinds: map[string]job.Runner{upkeep.Kind: keeper.Work},
+		Dir: filepath.Join(s.Dir, "jobs"), Now: o.Now, NewID: uuid.NewString, Kinds: map[string]job.Runner{upkeep.Kind: keeper.Work, export.Kind: exporter.Work},
 	})
 	keeper.Jobs = must(s.tb, jobs, err)
+	exporter.Jobs = jobs
 	s.tb.Cleanup(func() {
 		if err := jobs.Close(); err != nil {
 			s.tb.Error(err)
 		}
 	})
-	return keeper
+	return keeper, exporter
 }
 
 // patches are the formats that PATCH takes.
