@@ -336,6 +336,7 @@ func TestPolicyLifeOverHTTP(t *testing.T) {
 	author, approver, admin := s.As("compliance", as("anna", "")), s.As("compliance", as("ben", "")), s.As("admin", as("carl", ""))
 	nurse := s.As("nurse", func(c *auth.Claims) { c.Purpose = "HPAYMT" })
 	nurse.Do("GET", "Claim", "").Want(403)
+	s.As("patient", func(c *auth.Claims) { c.Patient = "p1" }).Do("GET", "Account/none", "").Want(404) // a decision about nobody's record
 	post := func(c servertest.Client, path, body string) servertest.Answer {
 		return c.Do("POST", "/compliance/"+path, body, "Content-Type", jsonBody)
 	}
@@ -358,6 +359,9 @@ func TestPolicyLifeOverHTTP(t *testing.T) {
 	flips := post(author, "replay", `{"revision":"`+digest+`","last":500}`).Want(200).JSON()
 	if f := flips.Get("flips"); f.Len() != 1 || f.Item(0).Get("now").Kind() != jsontree.True || f.Item(0).Get("rule").Text() != "nurse-claims" {
 		t.Errorf("replay: %s", flips.Raw())
+	}
+	if same := post(author, "replay", `{"last":500}`).Want(200).JSON(); same.Get("flips").Len() != 0 || same.Get("decided").Text() == "0" {
+		t.Errorf("replay under the policy that decided: %s", same.Raw())
 	}
 	post(author, "policies/"+digest+"/activate", `{"reason":"now"}`).Want(409)
 	post(author, "policies/"+digest+"/approve", ``).Want(403)

@@ -56,6 +56,7 @@ type Agent struct {
 	Org      string
 	Roles    []string
 	Purpose  string // v3-ActReason code
+	Patient  string // logical id of the launch patient, or of the patient who asks
 	Address  string // of the network peer
 	TokenID  string // jti, never the token
 }
@@ -64,7 +65,7 @@ type Agent struct {
 func AgentOf(p policies.Principal, address string) Agent {
 	return Agent{
 		Subject: p.Subject, FHIRUser: p.FHIRUser, Client: p.Client, Org: p.Org, Roles: p.Roles,
-		Purpose: p.Purpose, Address: address, TokenID: p.TokenID,
+		Purpose: p.Purpose, Patient: p.Patient, Address: address, TokenID: p.TokenID,
 	}
 }
 

@@ -40,7 +40,7 @@ func decodeEntry(b []byte) (Entry, error) {
 func decodeAgent(n jsontree.Node) Agent {
 	return Agent{
 		Subject: text(n, "subject"), FHIRUser: text(n, "user"), Client: text(n, "client"), Org: text(n, "org"),
-		Roles: texts(n, "roles"), Purpose: text(n, "purpose"), Address: text(n, "address"), TokenID: text(n, "jti"),
+		Roles: texts(n, "roles"), Purpose: text(n, "purpose"), Patient: text(n, "patient"), Address: text(n, "address"), TokenID: text(n, "jti"),
 	}
 }
 

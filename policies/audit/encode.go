@@ -107,6 +107,7 @@ func (e *Entry) writeAgent(w *writer) {
 	w.text("client", a.Client)
 	w.text("jti", a.TokenID)
 	w.text("org", a.Org)
+	w.text("patient", a.Patient)
 	w.text("purpose", a.Purpose)
 	w.texts("roles", a.Roles)
 	w.text("subject", a.Subject)

@@ -14,7 +14,7 @@ import (
 func full() Entry {
 	return Entry{
 		Seq: 7, Time: noon, Kind: HookCall, Outcome: Minor, Reason: "policy", Decision: Decision{true, "r", "d"},
-		Agent: Agent{"dr-ä", "Practitioner/1", "app", "ward", []string{"a", "b"}, "TREAT", "::1", "jti"}, Request: "req",
+		Agent: Agent{"dr-ä", "Practitioner/1", "app", "ward", []string{"a", "b"}, "TREAT", "p7", "::1", "jti"}, Request: "req",
 		Resources: []string{"Patient/1", "Observation/2/_history/3"}, Patients: []string{"Patient/1"},
 		Service: "kfre", Call: "d1577c69", Model: Model{"kfre", "1.0.0", "abc"},
 		Assessments: []string{"RiskAssessment/1"}, Cards: []string{"u1"}, Object: "o", Commitment: "c0",

@@ -194,7 +194,7 @@ func (f *frame) open() (Entry, error) {
 		return e, err
 	}
 	switch {
-	case len(f.private) == 0 && e.Commitment == "":
+	case len(f.private) == 0 && e.Commitment == "" && !f.erased:
 	case f.erased && e.Commitment != "" && allZero(f.private):
 	case len(f.private) == 0 || f.erased || commitment(f.private) != e.Commitment:
 		return e, errPrivate

@@ -208,3 +208,26 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+// Nor is it taken for erased where there never was a query.
+func TestErasedNothing(t *testing.T) {
+	dir := t.TempDir()
+	l := openLog(t, dir, Options{Now: clock(), Random: zeros{}})
+	for range 3 {
+		e := sample(1)
+		e.Query = nil
+		if _, err := l.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeLog(t, l)
+	path := segmentPath(dir, 1)
+	content, frames := layout(t, path)
+	content[frames[1][0]+56] = 1
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if report, err := Verify(dir); err != nil || report.Bad == nil || report.Bad.Seq != 2 || report.Bad.What != Uncovered {
+		t.Errorf("%+v %v", report, err)
+	}
+}

@@ -80,12 +80,15 @@ func (r *Replayed) again(ctx context.Context, e *policies.Engine, entry audit.En
 	})
 }
 
-// principalOf is who an entry says it was. A patient of its own it has only by
-// role: the record does not hold the launch context.
+// principalOf is who an entry says it was. Entries of before the record held the
+// launch patient tell it by the user or the role.
 func principalOf(e audit.Entry) policies.Principal {
 	p := policies.Principal{
 		Subject: e.Agent.Subject, Client: e.Agent.Client, Org: e.Agent.Org, Roles: e.Agent.Roles,
-		Purpose: e.Agent.Purpose, FHIRUser: e.Agent.FHIRUser, TokenID: e.Agent.TokenID,
+		Purpose: e.Agent.Purpose, FHIRUser: e.Agent.FHIRUser, TokenID: e.Agent.TokenID, Patient: e.Agent.Patient,
+	}
+	if p.Patient != "" {
+		return p
 	}
 	if id, ok := strings.CutPrefix(e.Agent.FHIRUser, "Patient/"); ok {
 		p.Patient = id
