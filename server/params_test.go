@@ -196,6 +196,15 @@ func TestRefusedSearchParameters(t *testing.T) {
 			}
 		})
 	}
+	twice := ""
+	for i, p := range []string{parameter("twin", "token", "Patient.active"), strings.Replace(parameter("second", "token", "Patient.gender"), `"code":"second"`, `"code":"twin"`, 1)} {
+		twice += strings.Repeat(",", i) + `{"resource":` + p + `,"request":{"method":"POST","url":"SearchParameter"}}`
+	}
+	issue := c.Do("POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[`+twice+`]}`).Want(422).Issue()
+	if got := issue.Get("expression").Item(0).Text(); got != "Bundle.entry[1].resource.code" {
+		t.Errorf("the second of one code is refused at %s", got)
+	}
+	c.Do("GET", "Patient?twin=true", "", "Prefer", "handling=strict").Want(400)
 	r4 := strings.Replace(parameter("active", "token", "Patient.active"), "http://x/active", "http://hl7.org/fhir/SearchParameter/Patient-active", 1)
 	c.Do("POST", "SearchParameter", r4).Want(201)
 	c.Do("POST", "SearchParameter", strings.Replace(parameter("draft", "token", "Patient.foo"), "active", "draft", 1)).Want(201)

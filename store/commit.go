@@ -232,6 +232,10 @@ func (s *Store) try(ctx context.Context, drafts []draft, keys []fhir.Key) ([]Res
 		moved.Index = origin[conflict.Index]
 		return nil, &moved
 	}
+	var refused *ChangeError
+	if errors.As(err, &refused) {
+		return nil, at(origin[refused.Index], refused.Err)
+	}
 	return results, err
 }
 

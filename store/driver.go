@@ -126,7 +126,8 @@ type Driver interface {
 
 	// Commit makes every write durable and visible, or none of them, and
 	// returns once they are on disk. A failed condition is a *ConflictError.
-	// The keys of one commit are distinct.
+	// The keys of one commit are distinct. A driver around another may refuse a
+	// write for what it says, with a *ChangeError.
 	Commit(ctx context.Context, writes []Write) error
 
 	// Read returns the current record of each key in their order, tombstones

@@ -105,21 +105,22 @@ func (r *Registry) more(stored map[string]Definition) map[string][]*spec.SearchP
 // after is what is stored after writes.
 func (r *Registry) after(writes []store.Write) (map[string]Definition, error) {
 	stored := maps.Clone(r.stored)
-	var added []store.Write
-	for _, w := range writes {
+	var added []int // of writes
+	for i, w := range writes {
 		if w.Type != paramType || w.Task == store.Reindex || w.Task == store.Expunge && !w.Deleted {
 			continue
 		}
 		delete(stored, w.ID)
 		if w.Task == store.Append && !w.Deleted {
-			added = append(added, w)
+			added = append(added, i)
 		}
 	}
 	// A composite may come in one commit with its parts, in any order.
 	for len(added) > 0 {
-		var later []store.Write
+		var later []int
 		var refused error
-		for _, w := range added {
+		for _, i := range added {
+			w := &writes[i]
 			resource, err := fhir.Parse(w.Body, jsontree.Limits{})
 			if err != nil {
 				return nil, err
@@ -127,11 +128,11 @@ func (r *Registry) after(writes []store.Write) (map[string]Definition, error) {
 			d, ok, issues := Read(r.combined(stored), r.opts.Engine, resource)
 			switch {
 			case len(issues) > 0:
-				refused = refusal(issues)
-				later = append(later, w)
+				refused = refusal(i, issues)
+				later = append(later, i)
 			case ok:
 				if typ := r.clash(d, w.ID, stored); typ != "" {
-					return nil, refusal(fhir.Issues{{
+					return nil, refusal(i, fhir.Issues{{
 						Severity: fhir.SeverityError, Kind: fhir.Unprocessable, At: "SearchParameter.code",
 						Diagnostics: "another stored search parameter has this code on " + typ,
 					}})
@@ -147,8 +148,9 @@ func (r *Registry) after(writes []store.Write) (map[string]Definition, error) {
 	return stored, nil
 }
 
-func refusal(issues fhir.Issues) error {
-	return &fhir.Error{Op: "custom.Commit", Kind: fhir.Unprocessable, At: issues[0].At, Err: issues}
+// refusal says what is wrong with the i-th write.
+func refusal(i int, issues fhir.Issues) error {
+	return &store.ChangeError{Index: i, Err: &fhir.Error{Op: "custom.Commit", Kind: fhir.Unprocessable, At: issues[0].At, Err: issues}}
 }
 
 // current is writes with entries by the parameters of now; the caller holds the

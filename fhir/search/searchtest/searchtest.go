@@ -12,7 +12,7 @@
 //	Patient?name:x=y => error invalid   # a fhir.Kind
 //	?_tag=x          => Patient/id Observation/id
 //
-// Their terminology is hearts.
+// SearchParameters among the resources are in force. Their terminology is hearts.
 package searchtest
 
 import (
@@ -31,6 +31,7 @@ import (
 	"galen/fhir/jsontree"
 	"galen/fhir/path"
 	"galen/fhir/search"
+	"galen/fhir/search/custom"
 	"galen/fhir/search/index"
 	"galen/fhir/search/parse"
 	"galen/fhir/spec"
@@ -60,7 +61,8 @@ func Run(t *testing.T, dir string, load func(t *testing.T, docs []Document) Find
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts in %s: %v", dir, err)
 	}
-	parser, indexer := Tools(t)
+	tools := newTools(t)
+	parser, indexer := tools.parser, tools.indexer
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			data, err := os.ReadFile(file)
@@ -68,6 +70,7 @@ func Run(t *testing.T, dir string, load func(t *testing.T, docs []Document) Find
 				t.Fatal(err)
 			}
 			script := txtar.Parse(data)
+			tools.use(t, script)
 			var docs []Document
 			var queries string
 			for _, section := range script.Files {
@@ -90,6 +93,20 @@ func Run(t *testing.T, dir string, load func(t *testing.T, docs []Document) Find
 // Tools are the parser and indexer that the scripts are run with.
 func Tools(tb testing.TB) (*parse.Parser, *index.Indexer) {
 	tb.Helper()
+	t := newTools(tb)
+	return t.parser, t.indexer
+}
+
+// tools are what a script is run with.
+type tools struct {
+	defs    *spec.Definitions // R4's
+	engine  *path.Engine
+	parser  *parse.Parser
+	indexer *index.Indexer
+}
+
+func newTools(tb testing.TB) tools {
+	tb.Helper()
 	defs, err := spec.Load()
 	if err != nil {
 		tb.Fatal(err)
@@ -98,12 +115,36 @@ func Tools(tb testing.TB) (*parse.Parser, *index.Indexer) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	indexer, err := index.New(defs, path.New(defs, units), units, index.Options{Base: Base, FullText: search.AllText})
-	if err != nil {
+	t := tools{defs: defs, engine: path.New(defs, units)}
+	if t.indexer, err = index.New(defs, t.engine, units, index.Options{Base: Base, FullText: search.AllText}); err != nil {
 		tb.Fatal(err)
 	}
 	clock := func() time.Time { return now }
-	return parse.New(defs, units, parse.Options{Base: Base, Now: clock, Terminology: hearts{}, FullText: search.AllText}), indexer
+	t.parser = parse.New(defs, units, parse.Options{Base: Base, Now: clock, Terminology: hearts{}, FullText: search.AllText})
+	return t
+}
+
+// use puts the SearchParameters of a script in force, and no other script's.
+func (x tools) use(t *testing.T, script *txtar.Archive) {
+	t.Helper()
+	more := map[string][]*spec.SearchParam{}
+	for _, section := range script.Files {
+		if !strings.HasPrefix(section.Name, "SearchParameter/") {
+			continue
+		}
+		d, ok, issues := custom.Read(x.defs.With(more), x.engine, document(t, x.indexer, section, 0).Resource)
+		if !ok {
+			t.Fatalf("%s: %v", section.Name, issues)
+		}
+		for typ, p := range d.Params {
+			more[typ] = append(more[typ], p)
+		}
+	}
+	defs := x.defs.With(more)
+	if err := x.indexer.Use(defs); err != nil {
+		t.Fatal(err)
+	}
+	x.parser.Use(defs)
 }
 
 // hearts is the terminology of the scripts: one value set, of one hierarchy.
