@@ -60,6 +60,11 @@ type source struct {
 // and of the providers.
 func NewVerifier(local *Issuer, now func() time.Time, providers ...*Provider) (*Verifier, error) {
 	v := &Verifier{providers: providers, now: now, known: newTokenCache()}
+	for _, p := range providers {
+		if keys, ok := p.keys.(*remoteKeys); ok {
+			keys.changed = v.known.forget
+		}
+	}
 	if local == nil {
 		return v, nil
 	}

@@ -38,6 +38,13 @@ func (c *tokenCache) get(sum [sha256.Size]byte, now time.Time) (policies.Princip
 	return e.principal, true
 }
 
+// forget drops every token.
+func (c *tokenCache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+}
+
 func (c *tokenCache) put(sum [sha256.Size]byte, p policies.Principal, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

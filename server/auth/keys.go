@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -75,9 +76,13 @@ const (
 type remoteKeys struct {
 	meta *metadata
 	now  func() time.Time
+	// changed is told that another set is known: what was verified before may rest
+	// on a key that is no more. nil tells nobody.
+	changed func()
 
 	mu    sync.Mutex // held during a fetch: one question at a time
 	set   jwk.Set
+	raw   []byte    // of set
 	from  time.Time // when set was fetched
 	tried time.Time // when it was last asked for
 }
@@ -126,6 +131,9 @@ func (r *remoteKeys) fetch(ctx context.Context, now time.Time) {
 		return
 	}
 	if set, err := jwk.Parse(raw); err == nil {
-		r.set, r.from = set, now
+		if r.changed != nil && !bytes.Equal(raw, r.raw) {
+			r.changed()
+		}
+		r.set, r.raw, r.from = set, raw, now
 	}
 }

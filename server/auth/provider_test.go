@@ -381,6 +381,15 @@ func TestRotation(t *testing.T) {
 		t.Errorf("%d questions for 50 tokens with a strange kid", got)
 	}
 	s.change(func() { delete(s.keys, "k1") })
+	kept := s.sign(c.now(), token{kid: "k2"})
+	if !accepted(t, v, old) || !accepted(t, v, kept) {
+		t.Fatal("the removal is known already")
+	}
+	s.addEC("k3", elliptic.P256())
+	c.pass(time.Minute)
+	if !accepted(t, v, s.sign(c.now(), token{kid: "k3"})) || accepted(t, v, old) || !accepted(t, v, kept) {
+		t.Error("a token of a removed key outlives the news of it in the cache")
+	}
 	c.pass(6 * time.Minute)
 	if accepted(t, v, old) {
 		t.Error("a removed key is still good after the set's time, from the cache or not")
