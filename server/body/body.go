@@ -18,6 +18,7 @@ func Read(r *http.Request, limit int64) ([]byte, error) {
 	const op = "body.Read"
 	tooLong := fhir.E(op, fhir.TooLong, "", "the request body is longer than allowed")
 	if r.ContentLength > limit {
+		drain(r)
 		return nil, tooLong
 	}
 	reader := io.Reader(r.Body)
@@ -37,7 +38,20 @@ func Read(r *http.Request, limit int64) ([]byte, error) {
 		return nil, fhir.E(op, fhir.Malformed, "", "the request body could not be read to its end")
 	}
 	if int64(len(body)) > limit {
+		drain(r)
 		return nil, tooLong
 	}
 	return body, nil
+}
+
+// drained is how much of a body that is too long is read to no purpose.
+const drained = 256 << 20
+
+// drain reads what a client still sends: one that does not look for an answer
+// before it has sent everything would otherwise see a broken connection instead
+// of the 413. One that asks first (RFC 9110, section 10.1.1) sends nothing.
+func drain(r *http.Request) {
+	if r.Header.Get("Expect") == "" {
+		_, _ = io.CopyN(io.Discard, r.Body, drained) // how it ends changes nothing
+	}
 }

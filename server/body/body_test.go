@@ -59,3 +59,16 @@ func TestRead(t *testing.T) {
 		})
 	}
 }
+
+// fhir.md 56: a body that is too long is read to its end, so that its client gets
+// to see the 413; not that of a client which waits to be told.
+func TestTooLongIsReadToTheEnd(t *testing.T) {
+	for expect, left := range map[string]int{"": 0, "100-continue": 1 << 20} {
+		sent := strings.NewReader(strings.Repeat("x", 1<<20))
+		r := httptest.NewRequest("POST", "/", sent)
+		r.Header.Set("Expect", expect)
+		if _, err := body.Read(r, 100); fhir.KindOf(err) != fhir.TooLong || sent.Len() != left {
+			t.Errorf("Expect %q: %v, %d bytes left; want %d", expect, err, sent.Len(), left)
+		}
+	}
+}
