@@ -36,6 +36,23 @@ func NormalizeWords(s string) string {
 	if ascii, _ := inspect(s); ascii {
 		return asciiWords(s)
 	}
+	// One foreign letter does not make the whole text slow.
+	var words []string
+	for _, part := range strings.Fields(s) {
+		ascii, _ := inspect(part)
+		if ascii {
+			part = asciiWords(part)
+		} else {
+			part = unicodeWords(part)
+		}
+		if part != "" {
+			words = append(words, part)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func unicodeWords(s string) string {
 	return collapse(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.M, r) {
 			return r
