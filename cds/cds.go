@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"galen/cds/feature"
+	"galen/cds/imaging"
 	"galen/fhir"
 	"galen/models"
 	"galen/models/manifest"
@@ -26,13 +27,14 @@ import (
 // Engine assesses patients with the models of a catalog. It is immutable and
 // safe for concurrent use.
 type Engine struct {
-	extract *feature.Extractor
-	newID   func() string
+	extract  *feature.Extractor
+	newID    func() string
+	pictures Pictures // nil for none
 }
 
 // New returns an Engine; newID makes the identifier of each inference, a UUID.
 func New(extract *feature.Extractor, newID func() string) *Engine {
-	return &Engine{extract, newID}
+	return &Engine{extract: extract, newID: newID}
 }
 
 // Status is how an assessment ended.
@@ -55,6 +57,8 @@ type Prediction struct {
 	Output *manifest.Output
 	Value  float64        // in the output's own scale: 0–1 for a probability
 	Band   *manifest.Band // its reading; nil if the output has no bands
+	// Trajectory is how it went over the steps of a series; nil without one.
+	Trajectory []TimedPrediction
 }
 
 // Contribution is the part of one feature in the headline prediction.
@@ -79,6 +83,11 @@ type Assessment struct {
 	// nil unless it ran. Unlike Predictions they may lie where the model does not
 	// apply: they say what was computed, not what to show.
 	Outputs map[string]float64
+
+	began time.Time              // of the series
+	steps map[string][][]float64 // of each series input, by feature and step
+
+	pictures map[string]imaging.Picture // of each image input
 }
 
 // Headline is the prediction that decides summary and indicator.
@@ -104,17 +113,28 @@ func (a *Assessment) Citations() []string {
 			}
 		}
 	}
+	for i := range a.Model.Manifest.Inputs {
+		if p, ok := a.pictures[a.Model.Manifest.Inputs[i].Name]; ok {
+			out = append(out, p.Citation, p.Endpoint)
+		}
+	}
 	return out
 }
 
 // Assess runs a model on the evidence as of a moment. Missing or unfit evidence
 // is a result, not an error. An error is an *fhir.Error: Unavailable or Timeout
-// when the model is busy or too slow, Unprocessable when it gives no finite
-// answer, NotSupported for a kind of input that evidence cannot fill, Internal.
+// when the model is busy or too slow or an image archive does not answer,
+// Unprocessable when it gives no finite answer, NotSupported for a kind of input
+// that evidence cannot fill, Internal.
 func (e *Engine) Assess(ctx context.Context, model *models.Model, ev feature.Evidence, at time.Time) (*Assessment, error) {
 	info := model.Info()
 	m := info.Manifest
 	a := &Assessment{ID: e.newID(), Model: info, PatientID: ev.PatientID, At: at, Features: e.extract.Extract(m.Features, ev, at)}
+	for i := range m.Inputs {
+		if m.Inputs[i].Series != nil {
+			e.addSeries(&m.Inputs[i], a, ev)
+		}
+	}
 	if lacking := m.Lacking(a.present); len(lacking) > 0 {
 		return a.end(NotAssessable, strings.Join(lacking, ", ")+" missing"), nil
 	}
@@ -122,6 +142,9 @@ func (e *Engine) Assess(ctx context.Context, model *models.Model, ev feature.Evi
 		if v, ok := a.feature(limit.Feature); ok && !limit.Contains(v) {
 			return a.end(NotApplicable, limit.Reason), nil
 		}
+	}
+	if reason, err := e.addPictures(ctx, a, ev); err != nil || reason != "" {
+		return a.end(NotAssessable, reason), err
 	}
 	in, err := tensors(m, a)
 	if err != nil {
@@ -171,7 +194,7 @@ func (a *Assessment) read(out []models.Tensor) *Assessment {
 	}
 	a.Outputs = map[string]float64{}
 	for i := range m.Outputs {
-		if x, ok := scalar(m.Outputs[i].Name); ok && m.Outputs[i].Meaning != manifest.Contribution {
+		if x, ok := scalar(m.Outputs[i].Name); ok && m.Outputs[i].Meaning != manifest.Contribution && m.Outputs[i].Meaning != manifest.Trajectory {
 			a.Outputs[m.Outputs[i].Name] = x
 		}
 	}
@@ -191,6 +214,11 @@ func (a *Assessment) read(out []models.Tensor) *Assessment {
 			p := Prediction{Output: o, Value: row[0]}
 			p.Band, _ = o.Band(row[0], scalar)
 			a.Predictions = append(a.Predictions, p)
+		}
+	}
+	for i := range m.Outputs {
+		if row, ok := out[i].Floats(0); ok && m.Outputs[i].Meaning == manifest.Trajectory {
+			a.follow(&m.Outputs[i], row)
 		}
 	}
 	if a.Headline() == nil {

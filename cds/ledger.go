@@ -189,6 +189,9 @@ func (a *Assessment) prediction(p *Prediction) r4.Prediction {
 	default:
 		out.Score, out.Unit = Digits(p.Value, stored), o.Unit
 	}
+	for _, step := range p.Trajectory {
+		out.Trajectory = append(out.Trajectory, r4.Step{At: step.At, Percent: Digits(step.Value*100, stored)})
+	}
 	if p.Band != nil && p.Band.Risk != "" {
 		out.Risk = r4.Coding{System: manifest.RiskSystem, Code: string(p.Band.Risk)}
 	}
@@ -211,6 +214,9 @@ func (a *Assessment) notes() []string {
 		case v.Note != "":
 			out = append(out, v.Feature.Label+": "+v.Note+".")
 		}
+	}
+	for i := range a.Model.Manifest.Inputs {
+		out = append(out, a.pictures[a.Model.Manifest.Inputs[i].Name].Notes...)
 	}
 	return append(out, a.Model.Manifest.Limitations...)
 }

@@ -33,6 +33,8 @@ func (v *Value) aggregate(all []candidate) {
 		v.take(all[len(all)-1])
 	case manifest.Mean:
 		v.whole(all, mean(all))
+	case manifest.Sum:
+		v.whole(all, mean(all)*float64(len(all)))
 	case manifest.Min:
 		v.take(slices.MinFunc(all, byNumber))
 	case manifest.Max:

@@ -104,6 +104,8 @@ func (x *Extractor) one(f *manifest.Feature, ev Evidence, at time.Time) Value {
 		v.sex(ev)
 	case manifest.Race:
 		v.race(ev)
+	case manifest.Stay:
+		v.stay(ev, at)
 	default:
 		g := gatherer{feature: f, units: x.units, patient: ev.PatientID, at: at, born: born(ev)}
 		for i := range ev.Items {
@@ -145,5 +147,6 @@ const (
 	reasonCategory    = "its coded value is not known to the model"
 	reasonFuture      = "lies after the time of assessment"
 	reasonOld         = "is too old"
+	reasonOutside     = "lies outside the time that the model looks at"
 	reasonNoTime      = "has no time"
 )

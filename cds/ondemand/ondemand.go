@@ -187,12 +187,14 @@ func (s *Service) acquire(ref models.Ref) (*models.Model, error) {
 var sources = []struct {
 	kinds        []manifest.FeatureKind
 	resourceType string
+	whole        bool // all of them, whatever their code
 }{
-	{[]manifest.FeatureKind{manifest.Observation}, "Observation"},
-	{[]manifest.FeatureKind{manifest.Condition, manifest.Onset}, "Condition"},
-	{[]manifest.FeatureKind{manifest.Medication}, "MedicationRequest"},
-	{[]manifest.FeatureKind{manifest.Medication}, "MedicationStatement"},
-	{[]manifest.FeatureKind{manifest.Procedure}, "Procedure"},
+	{[]manifest.FeatureKind{manifest.Observation}, "Observation", false},
+	{[]manifest.FeatureKind{manifest.Condition, manifest.Onset}, "Condition", false},
+	{[]manifest.FeatureKind{manifest.Medication}, "MedicationRequest", false},
+	{[]manifest.FeatureKind{manifest.Medication}, "MedicationStatement", false},
+	{[]manifest.FeatureKind{manifest.Procedure}, "Procedure", false},
+	{[]manifest.FeatureKind{manifest.Stay}, "Encounter", true},
 }
 
 // most is how many resources of one type are read; a record with more is refused
@@ -210,17 +212,64 @@ func (s *Service) gather(ctx context.Context, c rest.Caller, m *manifest.Manifes
 		return ev, err
 	}
 	for _, source := range sources {
+		criteria := "patient=" + patient.ID
 		codes := codesOf(m, source.kinds)
-		if len(codes) == 0 {
+		switch {
+		case slices.ContainsFunc(m.Features, func(f manifest.Feature) bool { return source.whole && slices.Contains(source.kinds, f.Kind) }):
+		case len(codes) > 0:
+			criteria += "&code=" + strings.Join(codes, ",")
+		default:
 			continue
 		}
-		items, err := s.find(ctx, c, source.resourceType, "patient="+patient.ID+"&code="+strings.Join(codes, ","))
+		items, err := s.find(ctx, c, source.resourceType, criteria)
 		if err != nil {
 			return ev, err
 		}
 		ev.Items = append(ev.Items, items...)
 	}
-	return ev, nil
+	if slices.ContainsFunc(m.Inputs, func(in manifest.Input) bool { return in.Image != nil }) {
+		err = s.studies(ctx, c, &ev)
+	}
+	return ev, err
+}
+
+// studies adds the patient's imaging studies and the endpoints that they name. An
+// endpoint that the caller may not see is as none.
+func (s *Service) studies(ctx context.Context, c rest.Caller, ev *feature.Evidence) error {
+	studies, err := s.find(ctx, c, "ImagingStudy", "patient="+ev.PatientID)
+	if err != nil {
+		return err
+	}
+	seen := map[fhir.Key]bool{}
+	for _, it := range studies {
+		lists := []jsontree.Node{it.Resource.Root().Get("endpoint")}
+		for series := range it.Resource.Root().Get("series").Items() {
+			lists = append(lists, series.Get("endpoint"))
+		}
+		for _, list := range lists {
+			for ref := range list.Items() {
+				key := fhir.ParseReference(ref.Get("reference").Text()).Key
+				if key.Type != "Endpoint" || seen[key] {
+					continue
+				}
+				seen[key] = true
+				rec, err := s.REST.Read(ctx, c, key)
+				if kind := fhir.KindOf(err); err != nil && (kind == fhir.NotFound || kind == fhir.Deleted || kind == fhir.Forbidden) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				endpoint, err := item(rec)
+				if err != nil {
+					return err
+				}
+				ev.Items = append(ev.Items, endpoint)
+			}
+		}
+	}
+	ev.Items = append(ev.Items, studies...)
+	return nil
 }
 
 func (s *Service) find(ctx context.Context, c rest.Caller, resourceType, criteria string) ([]feature.Item, error) {

@@ -297,7 +297,11 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
 		return err
 	}
-	a.knowledge.Extensions = slices.Concat(a.onDemand(t, ledger), a.upkeep.Operations(), a.export.Operations())
+	assess, err := a.onDemand(o, t, ledger)
+	if err != nil {
+		return err
+	}
+	a.knowledge.Extensions = slices.Concat(assess, a.upkeep.Operations(), a.export.Operations())
 	return a.openDispatcher(o, t, hooks.Config{
 		Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Policies: engine, Audit: log, Ledger: ledger,
 	})

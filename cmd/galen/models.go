@@ -11,6 +11,7 @@ import (
 
 	"galen/cds"
 	"galen/cds/feature"
+	"galen/cds/imaging"
 	"galen/cds/ondemand"
 	"galen/cmd/galen/modelcmd"
 	"galen/fhir/operation"
@@ -31,6 +32,7 @@ type modelFlags struct {
 	providers string // execution providers to prefer, separated by commas
 	trust     string // file of what uploads may be taken in; "" for none
 	servers   string // file of the servers that models may run on; "" for none
+	archives  string // file of the image archives that may be read; "" for none
 }
 
 func flagsOfModels() []cli.Flag {
@@ -38,11 +40,12 @@ func flagsOfModels() []cli.Flag {
 		text("execution-providers", "", "ONNX Runtime execution providers to prefer, such as cuda:0,cpu"),
 		text("model-trust", "", "file of the digests and keys of models that may be uploaded; default: uploads are off"),
 		text("model-servers", "", "YAML file of the servers that models of runtime oip may run on; default: none"),
+		text("dicomweb-servers", "", "YAML file of the DICOMweb archives that images may be read from; default: none"),
 	}
 }
 
 func modelFlagsOf(c *cli.Command) modelFlags {
-	return modelFlags{providers: c.String("execution-providers"), trust: c.String("model-trust"), servers: c.String("model-servers")}
+	return modelFlags{providers: c.String("execution-providers"), trust: c.String("model-trust"), servers: c.String("model-servers"), archives: c.String("dicomweb-servers")}
 }
 
 // openModels loads the models and makes the service over them.
@@ -100,8 +103,15 @@ func (a *app) logBackends(ctx context.Context, log *slog.Logger) {
 }
 
 // onDemand are the operations that assess patients on request.
-func (a *app) onDemand(t tables, ledger *cds.Ledger) []operation.Extension {
-	return ondemand.New(ondemand.Config{
-		REST: a.rest, Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Ledger: ledger, Now: time.Now,
-	}).Operations()
+func (a *app) onDemand(o options, t tables, ledger *cds.Ledger) ([]operation.Extension, error) {
+	engine := cds.New(feature.New(t.units), newID)
+	archives, err := openArchives(o.archives)
+	if err != nil {
+		return nil, err
+	}
+	if archives != nil {
+		a.closers = append(a.closers, archives.Close)
+		engine = engine.WithPictures(imaging.Finder{Archive: archives})
+	}
+	return ondemand.New(ondemand.Config{REST: a.rest, Catalog: a.catalog, Engine: engine, Ledger: ledger, Now: time.Now}).Operations(), nil
 }

@@ -12,12 +12,13 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"galen/cds/imaging/dicomweb"
 	"galen/models/oip/remote"
 )
 
-// modelServer is one entry of the file of --model-servers.
-type modelServer struct {
-	URL       string `yaml:"url"`        // without /v2
+// listedServer is one entry of the files of --model-servers and --dicomweb-servers.
+type listedServer struct {
+	URL       string `yaml:"url"`        // without /v2; of DICOMweb the base of its services
 	TokenFile string `yaml:"token-file"` // read anew for each request; "" for no token
 	CAFile    string `yaml:"ca-file"`    // PEM; "" for the system's
 	CertFile  string `yaml:"cert-file"`  // PEM, of this client; "" for none
@@ -27,28 +28,47 @@ type modelServer struct {
 // openServers reads the list of servers that models may run on; without one
 // there are none, and manifests of runtime oip are refused.
 func openServers(file string) (*remote.Opener, error) {
-	var list []modelServer
-	if file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		if err := yaml.UnmarshalWithOptions(text, &list, yaml.Strict()); err != nil {
-			return nil, fmt.Errorf("%s is not a list of servers: %s", file, yaml.FormatError(err, false, false))
-		}
+	list, err := readServers(file)
+	return remote.New(remote.Options{Servers: list, Jitter: func() time.Duration { return rand.N(20 * time.Millisecond) }}), err
+}
+
+// openArchives reads the list of image archives, nil without one.
+func openArchives(file string) (*dicomweb.Client, error) {
+	list, err := readServers(file)
+	if err != nil || list == nil {
+		return nil, err
 	}
-	opts := remote.Options{Jitter: func() time.Duration { return rand.N(20 * time.Millisecond) }}
+	archives := make([]dicomweb.Server, len(list))
+	for i, s := range list {
+		archives[i] = dicomweb.Server(s)
+	}
+	return dicomweb.New(archives), nil
+}
+
+// readServers reads a list of servers; "" is none.
+func readServers(file string) (out []remote.Server, err error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var list []listedServer
+	if err := yaml.UnmarshalWithOptions(text, &list, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s is not a list of servers: %s", file, yaml.FormatError(err, false, false))
+	}
 	for _, entry := range list {
-		s, err := entry.server()
+		s, err := entry.open()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		opts.Servers = append(opts.Servers, s)
+		out = append(out, s)
 	}
-	return remote.New(opts), nil
+	return out, nil
 }
 
-func (m modelServer) server() (remote.Server, error) {
+func (m listedServer) open() (remote.Server, error) {
 	s := remote.Server{URL: strings.TrimRight(m.URL, "/")}
 	if !strings.HasPrefix(s.URL, "https://") && !strings.HasPrefix(s.URL, "http://") {
 		return s, errors.New("a server wants url: https://…")

@@ -10,6 +10,10 @@ import (
 // an eGFR, a MELD (valueDecimal for points, valueQuantity with a unit).
 const ScoreExtension = ExtensionBase + "prediction-value"
 
+// TrajectoryExtension holds a prediction as of earlier moments: extensions step,
+// each of at (dateTime) and percent (decimal, 0 to 100).
+const TrajectoryExtension = ExtensionBase + "prediction-trajectory"
+
 // RiskAssessment is one assessment (https://hl7.org/fhir/R4/riskassessment.html).
 // It is always written with status preliminary, for no one has reviewed it, and
 // with the AIAST label. References are literal: relative or absolute, those in
@@ -38,6 +42,24 @@ type Prediction struct {
 	Risk      Coding // http://terminology.hl7.org/CodeSystem/risk-probability
 	When      Period
 	Rationale string
+	// Trajectory is the prediction as of earlier moments, oldest first.
+	Trajectory []Step
+}
+
+// Step is a prediction as of one moment.
+type Step struct {
+	At      time.Time
+	Percent string // decimal text, 0 to 100
+}
+
+func trajectory(steps []Step) samply.Extension {
+	out := samply.Extension{Url: TrajectoryExtension}
+	for _, s := range steps {
+		out.Extension = append(out.Extension, samply.Extension{Url: "step", Extension: []samply.Extension{
+			{Url: "at", ValueDateTime: moment(s.At)}, {Url: "percent", ValueDecimal: number(s.Percent)},
+		}})
+	}
+	return out
 }
 
 // JSON writes the resource.
@@ -73,6 +95,9 @@ func (p Prediction) samply() samply.RiskAssessmentPrediction {
 			}
 		}
 		out.Extension = []samply.Extension{value}
+	}
+	if len(p.Trajectory) > 0 {
+		out.Extension = append(out.Extension, trajectory(p.Trajectory))
 	}
 	return out
 }

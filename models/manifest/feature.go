@@ -13,6 +13,7 @@ const (
 	Procedure   FeatureKind = "procedure"   // completed or ongoing Procedures
 	Race        FeatureKind = "race"        // US Core race of the Patient through Categories
 	Onset       FeatureKind = "onset"       // age in years at the onset of active Conditions
+	Stay        FeatureKind = "stay"        // hours since the current or last stay in hospital began (Encounter.period.start)
 )
 
 // Recorded says whether the kind is a plain "is it on record": with the
@@ -33,6 +34,7 @@ const (
 	Mean     Aggregate = "mean"
 	Min      Aggregate = "min"
 	Max      Aggregate = "max"
+	Sum      Aggregate = "sum" // of a series: what a step adds up to, such as urine
 	Count    Aggregate = "count"
 	Any      Aggregate = "any" // 1 if there is one, else 0
 )

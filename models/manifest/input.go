@@ -65,14 +65,30 @@ const (
 )
 
 // Series fills a [-1, Length, len(Channels)×len(Features)] tensor from repeated
-// observations in Length steps that end at the time of the assessment. Within a
-// step a feature's own Aggregate applies.
+// observations in Length steps that end at the time of the assessment or, with
+// From, that begin where a stay began. Within a step a feature's own Aggregate
+// applies; a step holds what was true from its beginning to before its end, the
+// last one to its end.
 type Series struct {
+	// From names a feature of kind stay. Without such a stay on record the first
+	// value of the series stands for its beginning, and the result says so. Age is
+	// then that at the beginning.
+	From     string    `yaml:"from"`
 	Features []string  `yaml:"features"`
 	Step     Duration  `yaml:"step"`
 	Length   int64     `yaml:"length"`
 	Channels []Channel `yaml:"channels"`
 	Fill     Fill      `yaml:"fill"`
+}
+
+// Series is the first series among the inputs, nil if there is none.
+func (m *Manifest) Series() *Series {
+	for i := range m.Inputs {
+		if s := m.Inputs[i].Series; s != nil {
+			return s
+		}
+	}
+	return nil
 }
 
 // Image fills a [-1, C, Height, Width] tensor from one frame of an imaging

@@ -18,7 +18,7 @@ func (l *linter) features() {
 
 func (l *linter) feature(key string, f *Feature) {
 	l.text(key+".label", f.Label)
-	oneOf(l, key+".kind", f.Kind, Age, Sex, Race, Observation, Condition, Onset, Medication, Procedure)
+	oneOf(l, key+".kind", f.Kind, Age, Sex, Race, Observation, Condition, Onset, Medication, Procedure, Stay)
 	oneOf(l, key+".comparator", f.Comparator, "", ComparatorReject, ComparatorUse)
 	l.duration(key+".window", f.Window)
 	l.need(!f.Past || f.Kind == Condition || f.Kind == Onset, key+".past", "needs kind condition or onset")
@@ -45,12 +45,15 @@ func (l *linter) kind(key string, f *Feature) {
 	case Age:
 		oneOf(l, key+".unit", f.Unit, "a", "mo", "d")
 		l.bare(key, f)
+	case Stay:
+		oneOf(l, key+".unit", f.Unit, "h")
+		l.bare(key, f)
 	case Sex, Race:
 		l.need(len(f.Categories) > 0, key+".categories", "is missing: want a number for each code")
 		l.bare(key, f)
 	case Observation:
 		l.need(f.Unit != "" || len(f.Categories) > 0, key+".unit", "is missing: want a UCUM unit, or categories")
-		oneOf(l, key+".aggregate", f.Aggregate, Latest, Earliest, Mean, Min, Max, Count, Any)
+		oneOf(l, key+".aggregate", f.Aggregate, Latest, Earliest, Mean, Min, Max, Sum, Count, Any)
 		l.need(len(f.Codes) > 0, key+".codes", "is missing")
 	case Onset:
 		oneOf(l, key+".unit", f.Unit, "a")

@@ -79,6 +79,11 @@ func (l *linter) series(key string, in *Input, used map[string]bool) {
 		l.isFeature(at(key+".features", j), name)
 		used[name] = true
 	}
+	if s.From != "" {
+		f, ok := l.m.Feature(s.From)
+		l.need(ok && f.Kind == Stay, key+".from", "%s is not a feature of kind stay", quote(s.From))
+		used[s.From] = true
+	}
 	l.duration(key+".step", s.Step)
 	l.need(!s.Step.IsZero(), key+".step", "is missing")
 	l.need(s.Length > 0 && s.Length <= 100_000, key+".length", "want 1 to 100000 steps")
@@ -140,7 +145,7 @@ func (l *linter) output(key string, o *Output) {
 	l.tensor(key, o.DType, o.Shape)
 	l.text(key+".label", o.Label)
 	l.duration(key+".horizon", o.Horizon)
-	oneOf(l, key+".meaning", o.Meaning, Probability, Points, Quantity, Class, Contribution, Auxiliary)
+	oneOf(l, key+".meaning", o.Meaning, Probability, Points, Quantity, Class, Contribution, Auxiliary, Trajectory)
 	oneOf(l, key+".report", o.Report, "", ReportHeadline, ReportList, ReportHide)
 	l.need(o.Prediction() || o.Report == "" || o.Report == ReportHide, key+".report", "%s is no prediction", o.Meaning)
 	if o.Code != nil {
@@ -149,9 +154,12 @@ func (l *linter) output(key string, o *Output) {
 	if o.Outcome != nil {
 		l.coding(key+".outcome", *o.Outcome)
 	}
-	if o.Meaning == Contribution {
+	switch o.Meaning {
+	case Contribution:
 		l.contribution(key, o)
-	} else {
+	case Trajectory:
+		l.trajectory(key, o)
+	default:
 		l.need(scalar(o), key+".shape", "want one value a patient: [-1] or [-1, 1]")
 		l.need(o.Of == "" && len(o.Columns) == 0 && o.Scale == "" && o.Baseline == "", key, "of, columns, scale and baseline need meaning: contribution")
 	}
@@ -161,6 +169,14 @@ func (l *linter) output(key string, o *Output) {
 	l.need((o.Meaning == Class) == (len(o.Classes) > 0), key+".classes", "goes with meaning: class, and only with it")
 	l.need(o.DType != String, key+".dtype", "string outputs have no meaning yet")
 	l.bands(key, o)
+}
+
+// trajectory: a column for each step of the only series.
+func (l *linter) trajectory(key string, o *Output) {
+	target, _, ok := l.m.Output(o.Of)
+	l.need(ok && target.Meaning == Probability, key+".of", "%s is not a probability of this model", quote(o.Of))
+	s := l.m.Series()
+	l.need(s != nil && slices.Equal(o.Shape, []int64{-1, s.Length}), key+".shape", "want [-1, length of the series]")
 }
 
 func scalar(o *Output) bool {

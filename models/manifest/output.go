@@ -13,6 +13,7 @@ const (
 	Class        Meaning = "class"        // index into Classes
 	Contribution Meaning = "contribution" // one column per feature; explains the output Of
 	Auxiliary    Meaning = "auxiliary"    // an intermediate result, used by Applicable, Also or the text
+	Trajectory   Meaning = "trajectory"   // the output Of as of each step of the series, one column a step
 )
 
 // Report says where an output appears.
@@ -68,7 +69,7 @@ type Output struct {
 	Classes     []Coding `yaml:"classes"`
 	Bands       []Band   `yaml:"bands"` // first match wins; together they hold every value
 
-	// A contribution explains output Of: column i is the part of feature
+	// A trajectory is output Of as of each step. A contribution explains output Of: column i is the part of feature
 	// Columns[i], in Scale (such as log-hazard or points), against Baseline.
 	Of       string   `yaml:"of"`
 	Columns  []string `yaml:"columns"`
@@ -80,7 +81,9 @@ type Output struct {
 
 // Prediction says whether the output is an answer about the patient rather than
 // an explanation or an intermediate result.
-func (o *Output) Prediction() bool { return o.Meaning != Contribution && o.Meaning != Auxiliary }
+func (o *Output) Prediction() bool {
+	return o.Meaning != Contribution && o.Meaning != Auxiliary && o.Meaning != Trajectory
+}
 
 // Band is a range of an output with its reading. Limits are in the output's own
 // scale (0–1 for a probability).

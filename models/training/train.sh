@@ -13,7 +13,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 needs="$here/requirements.txt" more=
 if grep -q 'from learn import' "$here/$name/make.py"; then needs="$here/requirements-learn.txt" more=$needs; fi
-key=$(cat "$here/requirements.txt" ${more:+"$more"} | sha256sum | cut -c 1-12)
+if grep -q 'from series import' "$here/$name/make.py"; then needs="$here/requirements-series.txt" more="$more $needs"; fi
+# shellcheck disable=SC2086 # a list of files
+key=$(cat "$here/requirements.txt" $more | sha256sum | cut -c 1-12)
 venv="${XDG_CACHE_HOME:-$HOME/.cache}/galen/training-$key"
 if [ ! -f "$venv/ready" ]; then
 	rm -rf "$venv"
