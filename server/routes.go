@@ -62,6 +62,8 @@ func (s *Server) routes() []route {
 		{get, fhirPath, s.search, signedIn, fhirRoute, false},
 		{get, fhirPath + "/", s.search, signedIn, fhirRoute, false},
 		{post, fhirPath + "/_search", s.search, signedIn, fhirRoute, true},
+		{get, fhirPath + "/_search", s.search, signedIn, fhirRoute, false}, // not R4's, but clients of other servers use it
+		{get, fhirPath + "/:type/_search", s.search, signedIn, fhirRoute, false},
 		{get, fhirPath + "/_history", s.history, signedIn, fhirRoute, false},
 		{get, jobPath, s.jobStatus, signedIn, fhirRoute, false},
 		{del, jobPath, s.jobCancel, signedIn, fhirRoute, false},

@@ -239,3 +239,15 @@ func TestSearchViews(t *testing.T) {
 		t.Errorf("text: %s", r.Raw())
 	}
 }
+
+// GET on _search is not R4's, but what clients of other servers send.
+func TestSearchByGetOnSearchPath(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	c := s.As("admin")
+	c.Do("PUT", "Patient/a", `{"resourceType":"Patient","id":"a","gender":"male"}`).Want(201)
+	for _, target := range []string{"Patient/_search?gender=male", "_search?_type=Patient&_id=a"} {
+		if n := c.Do("GET", target, "").Want(200).JSON().Get("total").Text(); n != "1" {
+			t.Errorf("%s finds %s", target, n)
+		}
+	}
+}

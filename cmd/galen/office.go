@@ -79,17 +79,19 @@ func (a *app) openOffice(ctx context.Context, o options, t tables) error {
 func (a *app) openUpkeep(o options) error {
 	a.upkeep = upkeep.New(upkeep.Config{REST: a.rest, Registry: a.params})
 	a.export = export.New(export.Config{REST: a.rest, Now: time.Now})
-	sealer, err := a.key.Sealer("export", rand.Reader)
+	a.knowledge.Validator = custom.Validator{Next: a.knowledge.Validator, Registry: a.params}
+	sealer, err := a.key.Sealer("jobs", rand.Reader)
 	if err != nil {
 		return err
 	}
-	if sealer != nil {
-		a.export.Seal = sealer
-	}
-	a.upkeep.Jobs, err = job.Open(job.Options{
+	settings := job.Options{
 		Dir: filepath.Join(o.data, "jobs"), Now: time.Now, NewID: newID,
 		Kinds: map[string]job.Runner{upkeep.Kind: a.upkeep.Work, export.Kind: a.export.Work},
-	})
+	}
+	if sealer != nil {
+		a.export.Seal, settings.Seal = sealer, sealer
+	}
+	a.upkeep.Jobs, err = job.Open(settings)
 	if err == nil {
 		a.export.Jobs = a.upkeep.Jobs
 		a.closers = append(a.closers, a.upkeep.Jobs.Close)

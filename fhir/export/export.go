@@ -34,18 +34,12 @@ const Kind = "export"
 // kept is how long files can be fetched.
 const kept = 24 * time.Hour
 
-// Sealer encrypts what lies in files.
-type Sealer interface {
-	Seal(text []byte) ([]byte, error)
-	Open(sealed []byte) (text []byte, ok bool)
-}
-
 // Config is all a Service needs.
 type Config struct {
 	REST *rest.Service
 	Jobs *job.Room
 	Now  func() time.Time
-	Seal Sealer // nil leaves files as they are
+	Seal job.Sealer // nil leaves files as they are
 }
 
 // Service performs the operation. It is safe for concurrent use.

@@ -58,12 +58,19 @@ type State struct {
 // returns soon after ctx ends.
 type Runner func(ctx context.Context, r *Run) error
 
-// Options are what a Room needs; all are required.
+// Sealer encrypts what lies in files.
+type Sealer interface {
+	Seal(text []byte) ([]byte, error)
+	Open(sealed []byte) (text []byte, ok bool)
+}
+
+// Options are what a Room needs; all but Seal are required.
 type Options struct {
 	Dir   string // made if absent; a file and a folder for each job
 	Now   func() time.Time
 	NewID func() string
 	Kinds map[string]Runner
+	Seal  Sealer // of the states; nil leaves them as they are
 }
 
 // Room is the jobs of a server. It is safe for concurrent use.
@@ -93,7 +100,7 @@ func Open(o Options) (*Room, error) {
 	r.ctx, r.stop = context.WithCancel(context.Background()) // Close ends it
 	for _, name := range files {
 		var s State
-		text, err := os.ReadFile(name)
+		text, err := r.read(name)
 		if err == nil {
 			err = json.Unmarshal(text, &s)
 		}
@@ -111,6 +118,19 @@ func Open(o Options) (*Room, error) {
 		}
 	}
 	return r, nil
+}
+
+// read returns a state's text.
+func (r *Room) read(name string) ([]byte, error) {
+	text, err := os.ReadFile(name)
+	if err != nil || r.opts.Seal == nil {
+		return text, err
+	}
+	text, ok := r.opts.Seal.Open(text)
+	if !ok {
+		return nil, errors.New("a job cannot be decrypted with this key")
+	}
+	return text, nil
 }
 
 func failure(err error) error {
@@ -264,6 +284,9 @@ func (r *Room) file(id string) string { return filepath.Join(r.opts.Dir, id+".js
 // save writes a state durably and whole; the caller holds the lock.
 func (r *Room) save(s *State) error {
 	text, err := json.Marshal(s)
+	if err == nil && r.opts.Seal != nil {
+		text, err = r.opts.Seal.Seal(text)
+	}
 	if err != nil {
 		return failure(err)
 	}

@@ -1,8 +1,12 @@
 package job_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,6 +102,55 @@ func TestGoesOnAfterRestart(t *testing.T) {
 	defer r.Close()
 	if got := ended(t, r, s.ID); got.Status != job.Completed {
 		t.Errorf("ended as %+v", got)
+	}
+}
+
+// reversed is a Sealer for tests.
+type reversed struct{}
+
+func (reversed) Seal(text []byte) ([]byte, error) {
+	text = slices.Clone(text)
+	slices.Reverse(text)
+	return append([]byte("sealed "), text...), nil
+}
+
+func (reversed) Open(sealed []byte) ([]byte, bool) {
+	text, ok := bytes.CutPrefix(sealed, []byte("sealed "))
+	text = slices.Clone(text)
+	slices.Reverse(text)
+	return text, ok
+}
+
+// What a job was asked may name a patient: under a key it is not in the file.
+func TestSealed(t *testing.T) {
+	o := job.Options{
+		Dir: t.TempDir(), Now: time.Now, NewID: func() string { return "a" }, Seal: reversed{},
+		Kinds: map[string]job.Runner{"count": func(context.Context, *job.Run) error { return nil }},
+	}
+	r, err := job.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Start("count", "me", "name=Nierenstein"); err != nil {
+		t.Fatal(err)
+	}
+	ended(t, r, "a")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(o.Dir, "a.json")); err != nil || bytes.Contains(text, []byte("Nierenstein")) {
+		t.Errorf("the file holds %s, %v", text, err)
+	}
+	if r, err = job.Open(o); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if s, ok := r.Find("a"); !ok || string(s.Input) != `"name=Nierenstein"` {
+		t.Errorf("read back as %+v", s)
+	}
+	o.Seal = nil
+	if _, err := job.Open(o); err == nil {
+		t.Error("opens without the key")
 	}
 }
 

@@ -116,7 +116,7 @@ func (s *Service) Status(ctx context.Context, r operation.Request) (operation.Re
 		return operation.Result{}, err
 	}
 	state, ok := s.Jobs.Find(r.ID)
-	if !ok {
+	if !ok || state.Kind != Kind {
 		return operation.Result{}, errNoJob()
 	}
 	return answer(state), nil
@@ -129,9 +129,9 @@ func (s *Service) Cancel(ctx context.Context, r operation.Request) (operation.Re
 	if err != nil {
 		return operation.Result{}, err
 	}
-	found, err := s.Jobs.Cancel(r.ID)
-	if err == nil && !found {
-		err = errNoJob()
+	err = errNoJob()
+	if state, ok := s.Jobs.Find(r.ID); ok && state.Kind == Kind {
+		_, err = s.Jobs.Cancel(r.ID)
 	}
 	e := s.entry(r, d)
 	e.Reason = "cancel"
