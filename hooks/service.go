@@ -252,6 +252,7 @@ func discovery(services []Service) []byte {
 			{"description", s.Description},
 			{"id", s.ID},
 			{"version", version},
+			{"hookVersion", call.Version(s.Hook)},
 			{"usageRequirements", usage},
 		} {
 			if member[1] != "" {

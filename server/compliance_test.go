@@ -303,6 +303,9 @@ func TestAccessReportEqualsTheScript(t *testing.T) {
 // formats checks CSV and NDJSON and the signed manifest of their bytes.
 func formats(t *testing.T, s *servertest.Server, officer servertest.Client, report string, lines int) {
 	t.Helper()
+	if a := officer.Do("GET", report+"&_format=csv", "").Want(200); !strings.HasPrefix(a.Header.Get("Content-Type"), "text/csv") {
+		t.Errorf("_format=csv: %s", a.Header.Get("Content-Type"))
+	}
 	for _, format := range []string{"csv", "ndjson", "json"} {
 		a := officer.Do("GET", report+"&format="+format, "").Want(200)
 		manifest, err := base64.StdEncoding.DecodeString(a.Header.Get("X-Report-Manifest"))

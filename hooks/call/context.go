@@ -72,6 +72,18 @@ var hookTable = map[string][]field{
 	"order-review":             {user, patient, encounter, bundleOf("orders")},
 }
 
+// Version is the version of a hook's definition whose context is checked here
+// (https://cds-hooks.hl7.org/hooks/), hookVersion of CDS Hooks 3.0.
+func Version(hook string) string {
+	switch hook {
+	case "order-dispatch":
+		return "1.1"
+	case "allergyintolerance-create", "medication-refill", "problem-list-item-create", "medication-verify":
+		return "0.1.0"
+	}
+	return "1.0"
+}
+
 // Known reports whether a hook is one of the standard's.
 func Known(hook string) bool { return hookTable[hook] != nil }
 

@@ -1,6 +1,7 @@
 package govern
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -60,7 +61,7 @@ func (g *API) reported(find func(context.Context, asked) ([]report.Access, strin
 		if err != nil {
 			return Answer{}, "", err
 		}
-		format, err := report.ParseFormat(in.values.Get("format"), r.Header.Get("Accept"))
+		format, err := report.ParseFormat(cmp.Or(in.values.Get("format"), in.values.Get("_format")), r.Header.Get("Accept"))
 		if err != nil {
 			return Answer{}, "", err
 		}
