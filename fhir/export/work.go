@@ -12,6 +12,7 @@ import (
 	"galen/fhir/job"
 	"galen/fhir/jsontree"
 	"galen/fhir/rest"
+	"galen/fhir/searchset"
 	"galen/fhir/subject"
 )
 
@@ -122,20 +123,8 @@ func (w *writer) step(ctx context.Context) error {
 			}
 		}
 	}
-	w.Page = next(doc.Root())
+	w.Page = searchset.Next(doc.Root(), rest.PageParam)
 	return nil
-}
-
-// next is the cursor in a Bundle's next link.
-func next(bundle jsontree.Node) string {
-	for l := range bundle.Get("link").Items() {
-		if l.Get("relation").Text() == "next" {
-			if u, err := url.Parse(l.Get("url").Text()); err == nil {
-				return u.Query().Get(rest.PageParam)
-			}
-		}
-	}
-	return ""
 }
 
 // resource writes one line, unless the resource is not wanted or there already.

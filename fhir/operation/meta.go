@@ -8,8 +8,11 @@ import (
 )
 
 // meta answers $meta (https://hl7.org/fhir/R4/resource-operation-meta.html) of
-// one resource.
+// one resource, or with all profiles, labels and tags in use on a type or on all.
 func (s *Set) meta(ctx context.Context, c *call) (Result, error) {
+	if c.ID == "" {
+		return s.metaInUse(ctx, c)
+	}
 	rec, err := s.rest.Read(ctx, c.Caller, c.key())
 	if err != nil {
 		return Result{}, err

@@ -173,7 +173,7 @@ func definitions() []Definition {
 			Name: "lastn", URL: r4 + "Observation-lastn", Types: []string{"Observation"}, Type: true,
 			Params: []Param{{"max", "positiveInt", false}}, Searches: true, handle: (*Set).lastn,
 		},
-		{Name: "meta", URL: r4 + "Resource-meta", Instance: true, handle: (*Set).meta},
+		{Name: "meta", URL: r4 + "Resource-meta", System: true, Type: true, Instance: true, handle: (*Set).meta},
 		{Name: "meta-add", URL: r4 + "Resource-meta-add", Instance: true, Changes: true, Params: meta, handle: (*Set).metaAdd},
 		{Name: "meta-delete", URL: r4 + "Resource-meta-delete", Instance: true, Changes: true, Params: meta, handle: (*Set).metaDelete},
 		{

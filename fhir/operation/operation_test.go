@@ -278,6 +278,40 @@ func TestLastN(t *testing.T) {
 	}
 }
 
+// $meta of a type and of the system: what is in use, each once, and nothing that
+// the caller may not see.
+func TestMetaInUse(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{})
+	admin := s.As("admin")
+	for id, meta := range map[string]string{
+		"a": `{"profile":["http://x/p"],"tag":[{"system":"http://x","code":"t"}]}`, "b": `{"tag":[{"system":"http://x","code":"t"}],"security":[{"code":"V"}]}`, "c": `{}`,
+	} {
+		admin.Do("PUT", "Patient/"+id, strings.Replace(`{"resourceType":"Patient","id":"`+id+`","meta":`+meta+`}`, `"meta":{},`, "", 1))
+	}
+	admin.Do("PUT", "Group/g", `{"resourceType":"Group","id":"g","type":"person","actual":true,"meta":{"tag":[{"code":"u"}]}}`).Want(201)
+	codes := func(c servertest.Client, target string) string {
+		meta := c.Do("GET", target, "").Want(200).JSON().Get("parameter").Item(0).Get("valueMeta")
+		var out []string
+		for _, list := range []string{"profile", "security", "tag"} {
+			for item := range meta.Get(list).Items() {
+				out = append(out, item.Text()+item.Get("code").Text())
+			}
+		}
+		return strings.Join(out, " ")
+	}
+	for target, want := range map[string]string{"Patient/$meta": "http://x/p V t", "Observation/$meta": "", "Group/$meta": "u"} {
+		if got := codes(admin, target); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+	if got := codes(admin, "$meta"); !strings.Contains(got, "V") || !strings.Contains(got, "u") {
+		t.Errorf("of the system: %q", got)
+	}
+	if got := codes(s.As("clinician"), "Patient/$meta"); got != "http://x/p t" {
+		t.Errorf("a clinician sees %q, also of what is very restricted", got)
+	}
+}
+
 func TestMeta(t *testing.T) {
 	_, admin := clinic(t)
 	const (
