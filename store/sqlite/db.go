@@ -15,6 +15,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -122,6 +123,10 @@ func Open(o Options) (*DB, error) {
 	f.Close()
 	if db.lock, err = lock(filepath.Join(o.Dir, lockFile)); err != nil {
 		return nil, &fhir.Error{Op: op, Kind: fhir.Unavailable, Err: err}
+	}
+	if fits, err := conn.Fits(db.path, o.Key); err != nil || !fits {
+		db.lock.Close()
+		return nil, failure(op, cmp.Or(err, error(errOtherKey)))
 	}
 	c, err := db.connect(2 * o.CacheBytes)
 	if err == nil {
@@ -233,6 +238,8 @@ func contextFailure(op string, ctx context.Context) error {
 	return &fhir.Error{Op: op, Kind: fhir.Timeout, Err: err}
 }
 
+var errOtherKey = fhir.E("sqlite.Open", fhir.Unavailable, "", "the store cannot be read: it was made with another key, with none, or is no store")
+
 // failure turns an error into what a Driver may return.
 func failure(op string, err error) error {
 	var known *fhir.Error
@@ -245,7 +252,7 @@ func failure(op string, err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, sqlite3.NOTADB):
-		return fhir.E(op, fhir.Unavailable, "", "the store cannot be read: it was made with another key, with none, or is no store")
+		return errOtherKey
 	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.FULL), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.READONLY):
 		return &fhir.Error{Op: op, Kind: fhir.Unavailable, Err: err}
 	}

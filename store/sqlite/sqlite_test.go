@@ -85,6 +85,7 @@ func TestKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := holds(t, dir, "Nierenstein") // the WAL is there until Close
+		crashed(t, dir, key, other)
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -112,6 +113,32 @@ func TestKey(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// crashed copies a store that is open, as a crash leaves it, and opens the copy
+// with wrong keys before the right one: what lies in the WAL must survive that.
+func crashed(t *testing.T, dir string, key, other []byte) {
+	t.Helper()
+	left := t.TempDir()
+	if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range [][]byte{nil, other} {
+		if bytes.Equal(wrong, key) {
+			continue
+		}
+		if db, err := sqlite.Open(sqlite.Options{Dir: left, Key: wrong, Random: rand.Reader}); err == nil {
+			t.Error("opened with a wrong key after a crash")
+			_ = db.Close()
+		}
+	}
+	db := open(t, sqlite.Options{Dir: left, Key: key})
+	if got, err := db.Read(t.Context(), fhir.Key{Type: "Patient", ID: "a"}); err != nil || len(got) != 1 || !got[0].Exists() {
+		t.Errorf("with a key: %t, lost by opening with a wrong one: %v %v", key != nil, got, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

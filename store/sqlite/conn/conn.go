@@ -4,16 +4,22 @@
 package conn
 
 import (
+	"bytes"
+	"crypto/aes"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/url"
+	"os"
+	"slices"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/ext/fts5"
 	"github.com/ncruces/go-sqlite3/vfs"
-	"github.com/ncruces/go-sqlite3/vfs/xts"
+	sealing "github.com/ncruces/go-sqlite3/vfs/xts"
+	"golang.org/x/crypto/xts"
 
 	"galen/store/sqlite/index"
 )
@@ -31,7 +37,7 @@ type Conn struct {
 func Open(path string, key []byte) (*Conn, error) {
 	flags := sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE
 	if len(key) > 0 {
-		vfs.Register(sealed, xts.Wrap(vfs.Find(""), nil)) // again and again is the same
+		vfs.Register(sealed, sealing.Wrap(vfs.Find(""), nil)) // again and again is the same
 		path, flags = "file:"+(&url.URL{Path: path}).EscapedPath()+"?vfs="+sealed, flags|sqlite3.OPEN_URI
 	}
 	c, err := sqlite3.OpenFlags(path, flags)
@@ -51,6 +57,39 @@ func Open(path string, key []byte) (*Conn, error) {
 
 // sealed is the name of the encrypting file system.
 const sealed = "galen-xts"
+
+// sectorSize is what the encrypting file system encrypts at once.
+const sectorSize = 512
+
+// Fits reports whether a file is a database made with that key, nil for none, or
+// is empty. It must be asked before Open: SQLite takes a WAL that it cannot read
+// for the remains of another database and deletes it.
+func Fits(path string, key []byte) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	head := make([]byte, sectorSize)
+	n, err := io.ReadFull(f, head)
+	if err = errors.Join(ignore(err, io.EOF, io.ErrUnexpectedEOF), f.Close()); err != nil || n == 0 {
+		return err == nil, err
+	}
+	if len(key) > 0 {
+		cipher, err := xts.NewCipher(aes.NewCipher, key)
+		if err != nil || n < sectorSize {
+			return false, nil
+		}
+		cipher.Decrypt(head, head, 0)
+	}
+	return bytes.HasPrefix(head, []byte("SQLite format 3\x00")), nil
+}
+
+func ignore(err error, some ...error) error {
+	if slices.Contains(some, err) {
+		return nil
+	}
+	return err
+}
 
 var errBadKey = errors.New("the key is not of 64 bytes")
 
