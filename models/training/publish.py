@@ -75,12 +75,13 @@ def manifest(spec, digest):
     }
     reads = spec.get("reads", "Reads no image, signal or pattern; single values and diagnoses of the record.")
     urgent = spec.get("urgent")
+    pixels = any("image" in i for i in spec.get("inputs", []))
     regulatory = {
-        "class": "Undetermined; time-critical use may make it a device function (self-assessed, not reviewed by a regulator)" if urgent
+        "class": "Device function: analyses a medical image (self-assessed, not reviewed by a regulator)" if pixels else "Undetermined; time-critical use may make it a device function (self-assessed, not reviewed by a regulator)" if urgent
         else "Non-device clinical decision support (self-assessed, not reviewed by a regulator)",
-        "device": False, "patient_facing": False,
+        "device": pixels, "patient_facing": False,
         "criteria": [
-            {"number": 1, "met": True, "answer": reads},
+            {"number": 1, "met": not pixels, "answer": reads},
             {"number": 2, "met": True, "answer": "Displays and analyses medical information of the kind clinicians discuss."},
             {"number": 3, "met": not urgent, "answer": "May be used where minutes count: an organisation must judge this for its own use." if urgent
              else "Gives a result and published options to a clinician; not directive and not time-critical."},
