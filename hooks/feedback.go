@@ -61,7 +61,7 @@ func (d *Dispatcher) readFeedback(ctx context.Context, in *invocation, body []by
 	entries := make([]feedback.Entry, len(list))
 	for i, f := range list {
 		about, err := d.Book.Find(ctx, f.Card)
-		if kind := fhir.KindOf(err); kind == fhir.NotFound || (err == nil && p.Patient != "" && about.Subject != "Patient/"+p.Patient) {
+		if kind := fhir.KindOf(err); kind == fhir.NotFound || (err == nil && !d.mayJudge(p, about.Subject)) {
 			return nil, fhir.E(op, fhir.NotFound, "feedback["+strconv.Itoa(i)+"].card", "no such card was given")
 		}
 		if err != nil {
@@ -70,6 +70,22 @@ func (d *Dispatcher) readFeedback(ctx context.Context, in *invocation, body []by
 		entries[i] = feedback.Entry{Feedback: f, About: about, Service: in.id, Sender: sender(p.FHIRUser)}
 	}
 	return entries, nil
+}
+
+// mayJudge reports whether a caller may know of cards about a patient: a token of
+// one patient is for that one, and of another client's server a client knows
+// nothing.
+func (d *Dispatcher) mayJudge(p policies.Principal, subject string) bool {
+	if p.Patient != "" && subject != "Patient/"+p.Patient {
+		return false
+	}
+	base := strings.TrimSuffix(subject, fhir.ParseReference(subject).Key.String())
+	client := d.client(p)
+	if base == "" || client == nil {
+		return true
+	}
+	_, ok := client.Server(base)
+	return ok
 }
 
 // sender is the user if R4 allows its type as Communication.sender.

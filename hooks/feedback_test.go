@@ -9,6 +9,7 @@ import (
 	"galen/fhir"
 	"galen/fhir/jsontree"
 	"galen/hooks"
+	"galen/hooks/clients"
 	"galen/policies"
 	"galen/policies/audit"
 )
@@ -150,5 +151,26 @@ func TestBadFeedback(t *testing.T) {
 	scoped.Principal.Scopes, _ = policies.ParseScopes("user/RiskAssessment.rs")
 	if err := h.Feedback(t.Context(), scoped, hooks.ServiceID, feedbackOf(good)); err != nil {
 		t.Errorf("who may read the assessment may judge it: %v", err)
+	}
+}
+
+// Acceptance 29: of cards about patients of its own server a client may judge;
+// another client does not learn that there are any.
+func TestFeedbackOfAnotherClient(t *testing.T) {
+	h := newHarness(t, func(c *hooks.Config) {
+		c.Clients = must(clients.Parse([]byte(`[{"iss":"https://ehr.test","jwks":{"keys":[]},"fhir_servers":["https://far.test/fhir"]},
+			{"iss":"https://other.test","jwks":{"keys":[]},"fhir_servers":["https://elsewhere.test/fhir"]}]`)))(t)
+	})
+	p := kidneyPatient()
+	answer := must(h.call(client(), request{prefetch: h.full(p[0], p[1:]...), more: map[string]any{"fhirServer": "https://far.test/fhir"}}.String()))(t)
+	card := h.cardAbout(items(answer.Get("cards")), "Kidney").Get("uuid").Text()
+	other := client()
+	other.Principal.Subject, other.Principal.Client = "https://other.test", "https://other.test"
+	body := feedbackOf(overridden(card, `{"reason":{"code":"known"}}`))
+	if err := h.Feedback(t.Context(), other, hooks.ServiceID, body); fhir.KindOf(err) != fhir.NotFound {
+		t.Errorf("another client: %v", err)
+	}
+	if err := h.Feedback(t.Context(), client(), hooks.ServiceID, body); err != nil {
+		t.Errorf("its own client: %v", err)
 	}
 }
