@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -99,7 +100,8 @@ func serve(ctx context.Context, c *cli.Command) error {
 		Knowledge: a.knowledge, Upkeep: a.upkeep, Export: a.export, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
 		Compliance: a.office, Holders: holders, Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
 	})
-	if c.Bool("demo") {
+	err = s.OpenConsole(rand.Reader, time.Now)
+	if err == nil && c.Bool("demo") {
 		err = a.demo(ctx, c.Root().Writer, issuer, o.baseURL)
 	}
 	if err == nil {
@@ -121,7 +123,7 @@ func (a *app) demo(ctx context.Context, out io.Writer, issuer *auth.Issuer, base
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, tryNext, base, base, base, base, token, base)
+	_, err = fmt.Fprintf(out, tryNext, base, base, base, base, base, token, base)
 	return err
 }
 
@@ -129,6 +131,7 @@ const tryNext = `
 Galen is ready.
   FHIR           %s/fhir/metadata
   CDS Hooks      %s/cds-services
+  Console        %s/console
   Health         %s/readyz   %s/metrics
 
 Ask for a patient's risk as an EHR would:

@@ -144,6 +144,9 @@ func Start(tb testing.TB, o Options) *Server {
 		Compliance: s.Office, Upkeep: keeper, Export: exporter,
 	}
 	h := server.New(s.Config)
+	if err := h.OpenConsole(rand.Reader, o.Now); err != nil {
+		tb.Fatal(err)
+	}
 	h.Ready(true)
 	s.Handler = h
 	front := httptest.NewServer(h)
