@@ -59,6 +59,7 @@ type Prediction struct {
 	Band   *manifest.Band // its reading; nil if the output has no bands
 	// Trajectory is how it went over the steps of a series; nil without one.
 	Trajectory []TimedPrediction
+	Finding    *Finding // what it is about, of a model that reads notes
 }
 
 // Contribution is the part of one feature in the headline prediction.
@@ -88,6 +89,7 @@ type Assessment struct {
 	steps map[string][][]float64 // of each series input, by feature and step
 
 	pictures map[string]imaging.Picture // of each image input
+	notes    []string                   // citations of the notes that were read
 }
 
 // Headline is the prediction that decides summary and indicator.
@@ -118,7 +120,7 @@ func (a *Assessment) Citations() []string {
 			out = append(out, p.Citation, p.Endpoint)
 		}
 	}
-	return out
+	return append(out, a.notes...)
 }
 
 // Assess runs a model on the evidence as of a moment. Missing or unfit evidence
@@ -142,6 +144,9 @@ func (e *Engine) Assess(ctx context.Context, model *models.Model, ev feature.Evi
 		if v, ok := a.feature(limit.Feature); ok && !limit.Contains(v) {
 			return a.end(NotApplicable, limit.Reason), nil
 		}
+	}
+	if in := reads(m); in != nil {
+		return e.findings(ctx, model, in, a, ev)
 	}
 	if reason, err := e.addPictures(ctx, a, ev); err != nil || reason != "" {
 		return a.end(NotAssessable, reason), err

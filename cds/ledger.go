@@ -160,7 +160,7 @@ func (a *Assessment) risk(c Context, card string) r4.RiskAssessment {
 			{System: ModelSystem, Code: m.Name, Display: m.Title}, {System: ModelSystem, Code: a.Model.Ref.String()},
 		}},
 		Code: r4.Concept{Text: string(m.Kind)}, Subject: c.Subject, Encounter: c.Encounter, Occurrence: a.At,
-		Performer: DeviceKey(a.Model.Ref).String(), Basis: a.Citations(), Notes: a.notes(),
+		Performer: DeviceKey(a.Model.Ref).String(), Basis: a.Citations(), Notes: a.remarks(),
 	}
 	for i := range a.Predictions {
 		out.Predictions = append(out.Predictions, a.prediction(&a.Predictions[i]))
@@ -183,6 +183,16 @@ func (a *Assessment) prediction(p *Prediction) r4.Prediction {
 	if o.Outcome != nil {
 		out.Outcome.Codings = []r4.Coding{{System: o.Outcome.System, Code: o.Outcome.Code, Display: o.Outcome.Display}}
 	}
+	if f := p.Finding; f != nil {
+		out.Outcome = r4.Concept{Text: f.Text}
+		if f.Code != "" {
+			out.Outcome.Codings = []r4.Coding{{System: "http://snomed.info/sct", Code: f.Code, Display: f.Display}}
+		}
+		out.Finding = &r4.Finding{
+			Source: f.Citation, Part: f.Part, Start: f.Start, End: f.End,
+			Negated: p.Value < 0.5, Historical: f.Historical, Relative: f.Relative,
+		}
+	}
 	switch o.Meaning {
 	case manifest.Probability:
 		out.Percent = Digits(p.Value*100, stored)
@@ -202,9 +212,9 @@ func (a *Assessment) prediction(p *Prediction) r4.Prediction {
 	return out
 }
 
-// notes tell what the numbers alone do not: how to read them, what was missing
+// remarks tell what the numbers alone do not: how to read them, what was missing
 // or assumed, where the model ends.
-func (a *Assessment) notes() []string {
+func (a *Assessment) remarks() []string {
 	out := []string{"probabilityDecimal is a percentage from 0 to 100 (FHIR R4, ras-2)."}
 	for i := range a.Features {
 		v := &a.Features[i]

@@ -36,6 +36,8 @@ type Evidence struct {
 	// because they could not be had. That a record has no such thing is then not
 	// known.
 	Unavailable []string
+	// Terms are further words to look for in notes, beside the list of cds/text.
+	Terms []string
 }
 
 // unknown reports whether what Items lacks may exist.

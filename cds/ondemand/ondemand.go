@@ -14,6 +14,7 @@ package ondemand
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -59,7 +60,7 @@ func (s *Service) Operations() []operation.Extension {
 		{
 			Definition: operation.Definition{
 				Name: "assess", URL: canonical + "Patient-assess", Types: []string{"Patient"}, Instance: true, Changes: true,
-				Params: []operation.Param{{Name: "model", Type: "string"}},
+				Params: []operation.Param{{Name: "model", Type: "string"}, {Name: "term", Type: "string", Repeats: true}},
 			},
 			Perform: s.assess,
 		},
@@ -95,6 +96,7 @@ func (s *Service) assess(ctx context.Context, r operation.Request, arguments map
 	if err != nil {
 		return operation.Result{}, err
 	}
+	ev.Terms = arguments["term"]
 	a, err := s.Engine.Assess(ctx, model, ev, s.Now())
 	if err != nil {
 		return operation.Result{}, s.record(ctx, r, d, model.Info(), nil, store.Record{}, err)
@@ -230,17 +232,60 @@ func (s *Service) gather(ctx context.Context, c rest.Caller, m *manifest.Manifes
 	if slices.ContainsFunc(m.Inputs, func(in manifest.Input) bool { return in.Image != nil }) {
 		err = s.studies(ctx, c, &ev)
 	}
+	if slices.ContainsFunc(m.Inputs, func(in manifest.Input) bool { return in.Text != nil }) {
+		err = errors.Join(err, s.notes(ctx, c, &ev))
+	}
 	return ev, err
 }
 
-// studies adds the patient's imaging studies and the endpoints that they name. An
-// endpoint that the caller may not see is as none.
+// notes adds what may hold the patient's notes, and the Binaries that attachments
+// name.
+func (s *Service) notes(ctx context.Context, c rest.Caller, ev *feature.Evidence) error {
+	for _, resourceType := range []string{"DocumentReference", "DiagnosticReport", "Composition"} {
+		items, err := s.find(ctx, c, resourceType, "patient="+ev.PatientID)
+		if err != nil {
+			return err
+		}
+		ev.Items = append(ev.Items, items...)
+		for _, it := range items {
+			for content := range it.Resource.Root().Get("content").Items() {
+				key := fhir.ParseReference(content.Get("attachment").Get("url").Text()).Key
+				if key.Type != "Binary" {
+					continue
+				}
+				if err := s.also(ctx, c, ev, key); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// also adds a resource that another one names; one that the caller may not see is
+// as none.
+func (s *Service) also(ctx context.Context, c rest.Caller, ev *feature.Evidence, key fhir.Key) error {
+	if slices.ContainsFunc(ev.Items, func(it feature.Item) bool { return it.Resource.Key == key }) {
+		return nil
+	}
+	rec, err := s.REST.Read(ctx, c, key)
+	if kind := fhir.KindOf(err); err != nil && (kind == fhir.NotFound || kind == fhir.Deleted || kind == fhir.Forbidden) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	it, err := item(rec)
+	ev.Items = append(ev.Items, it)
+	return err
+}
+
+// studies adds the patient's imaging studies and the endpoints that they name.
 func (s *Service) studies(ctx context.Context, c rest.Caller, ev *feature.Evidence) error {
 	studies, err := s.find(ctx, c, "ImagingStudy", "patient="+ev.PatientID)
 	if err != nil {
 		return err
 	}
-	seen := map[fhir.Key]bool{}
 	for _, it := range studies {
 		lists := []jsontree.Node{it.Resource.Root().Get("endpoint")}
 		for series := range it.Resource.Root().Get("series").Items() {
@@ -248,23 +293,11 @@ func (s *Service) studies(ctx context.Context, c rest.Caller, ev *feature.Eviden
 		}
 		for _, list := range lists {
 			for ref := range list.Items() {
-				key := fhir.ParseReference(ref.Get("reference").Text()).Key
-				if key.Type != "Endpoint" || seen[key] {
-					continue
+				if key := fhir.ParseReference(ref.Get("reference").Text()).Key; key.Type == "Endpoint" {
+					if err := s.also(ctx, c, ev, key); err != nil {
+						return err
+					}
 				}
-				seen[key] = true
-				rec, err := s.REST.Read(ctx, c, key)
-				if kind := fhir.KindOf(err); err != nil && (kind == fhir.NotFound || kind == fhir.Deleted || kind == fhir.Forbidden) {
-					continue
-				}
-				if err != nil {
-					return err
-				}
-				endpoint, err := item(rec)
-				if err != nil {
-					return err
-				}
-				ev.Items = append(ev.Items, endpoint)
 			}
 		}
 	}

@@ -85,6 +85,11 @@ func (s *Service) inputs(ctx context.Context, r operation.Request, risk jsontree
 	const op = "ondemand.inputs"
 	subject := fhir.ParseReference(risk.Get("subject").Get("reference").Text())
 	ev := feature.Evidence{PatientID: subject.Key.ID}
+	for p := range risk.Get("prediction").Items() { // terms that the caller had added
+		if outcome := p.Get("outcome"); outcome.Get("coding").Len() == 0 {
+			ev.Terms = append(ev.Terms, outcome.Get("text").Text())
+		}
+	}
 	for b := range risk.Get("basis").Items() {
 		ref := fhir.ParseReference(b.Get("reference").Text())
 		if ref.Version == "" || ref.Key.Type == "" || ref.Base != "" {

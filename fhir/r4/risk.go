@@ -14,6 +14,12 @@ const ScoreExtension = ExtensionBase + "prediction-value"
 // each of at (dateTime) and percent (decimal, 0 to 100).
 const TrajectoryExtension = ExtensionBase + "prediction-trajectory"
 
+// FindingExtension tells of a prediction that it is about a finding in a note:
+// extensions source (Reference, versioned), part (string, a FHIRPath), start and
+// end (integer, bytes of the text in UTF-8), negated, historical and relative
+// (boolean).
+const FindingExtension = ExtensionBase + "text-finding"
+
 // RiskAssessment is one assessment (https://hl7.org/fhir/R4/riskassessment.html).
 // It is always written with status preliminary, for no one has reviewed it, and
 // with the AIAST label. References are literal: relative or absolute, those in
@@ -44,6 +50,33 @@ type Prediction struct {
 	Rationale string
 	// Trajectory is the prediction as of earlier moments, oldest first.
 	Trajectory []Step
+	Finding    *Finding // nil for none
+}
+
+// Finding is a mention in a note.
+type Finding struct {
+	Source     string // versioned reference of the note
+	Part       string
+	Start, End int // bytes
+	// Negated: it is denied. Historical: it is past. Relative: it is a relative's.
+	Negated, Historical, Relative bool
+}
+
+func (f Finding) samply() samply.Extension {
+	source := reference(f.Source)
+	out := samply.Extension{Url: FindingExtension, Extension: []samply.Extension{
+		{Url: "source", ValueReference: &source},
+		{Url: "part", ValueString: opt(f.Part)},
+		{Url: "start", ValueInteger: &f.Start},
+		{Url: "end", ValueInteger: &f.End},
+	}}
+	for _, b := range []struct {
+		url   string
+		value bool
+	}{{"negated", f.Negated}, {"historical", f.Historical}, {"relative", f.Relative}} {
+		out.Extension = append(out.Extension, samply.Extension{Url: b.url, ValueBoolean: &b.value})
+	}
+	return out
 }
 
 // Step is a prediction as of one moment.
@@ -98,6 +131,9 @@ func (p Prediction) samply() samply.RiskAssessmentPrediction {
 	}
 	if len(p.Trajectory) > 0 {
 		out.Extension = append(out.Extension, trajectory(p.Trajectory))
+	}
+	if p.Finding != nil {
+		out.Extension = append(out.Extension, p.Finding.samply())
 	}
 	return out
 }

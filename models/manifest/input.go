@@ -106,10 +106,13 @@ type Image struct {
 }
 
 // Text fills a [-1] string tensor, or an [-1, MaxTokens] int64 tensor when a
-// Vocabulary is named, from clinical notes of the given types.
+// Vocabulary is named or Hashes is given, from clinical notes. With Hashes a row is
+// a mention of a finding, and its numbers are those of cds/text. A model without a
+// Vocabulary or Hashes gets the notes of Types only.
 type Text struct {
 	Types      []Coding `yaml:"types"`      // document types (LOINC)
 	Vocabulary string   `yaml:"vocabulary"` // file beside the manifest, one token per line
+	Hashes     int64    `yaml:"hashes"`     // how many numbers the words of a mention have, 0 included
 	MaxTokens  int64    `yaml:"max_tokens"`
 	Lowercase  bool     `yaml:"lowercase"`
 	Window     Duration `yaml:"window"`

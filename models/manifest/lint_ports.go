@@ -116,6 +116,11 @@ func (l *linter) notes(key string, in *Input) {
 		l.coding(at(key+".types", i), c)
 	}
 	l.need(len(t.Types) > 0, key+".types", "is missing")
+	if t.Hashes != 0 {
+		l.need(t.Hashes > 1 && t.Vocabulary == "" && t.MaxTokens > 0 && in.DType == Int64 && slices.Equal(in.Shape, []int64{-1, t.MaxTokens}), key,
+			"with hashes wants no vocabulary and an int64 input of shape [-1, max_tokens]")
+		return
+	}
 	if t.Vocabulary == "" {
 		l.need(in.DType == String && len(in.Shape) == 1, key, "without a vocabulary wants a string input of shape [-1]")
 		return
