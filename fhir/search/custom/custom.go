@@ -74,12 +74,18 @@ func Open(ctx context.Context, o Options, driver store.Driver) (*Registry, error
 	if err := r.use(next); err != nil {
 		return nil, err
 	}
+	limited, cancel := context.WithTimeout(ctx, settleTime) // for all: a start does not wait for many
+	defer cancel()
 	for mark := range marks(next) {
-		if !r.indexed[mark] {
-			if err := r.Settle(ctx, mark); err != nil {
-				return nil, err
-			}
+		if r.indexed[mark] {
+			continue
 		}
+		if err := r.Settle(limited, mark); err != nil && limited.Err() == nil {
+			return nil, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, &fhir.Error{Op: "custom.Open", Kind: fhir.Timeout, Err: err}
 	}
 	return r, r.writeMarks()
 }
