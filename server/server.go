@@ -20,6 +20,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"galen/cds/cohort"
 	"galen/fhir/export"
 	"galen/fhir/operation"
 	"galen/fhir/rest"
@@ -81,6 +82,8 @@ type Config struct {
 	Upkeep *upkeep.Service
 	// Export answers for bulk exports; nil for none.
 	Export *export.Service
+	// Cohorts answers for assessments of groups; nil for none.
+	Cohorts *cohort.Service
 	// Knowledge is what FHIR operations know of terminology and profiles.
 	Knowledge operation.Knowledge
 	// Version is reported in /healthz.

@@ -62,7 +62,7 @@ func (s *Service) Operations() []operation.Extension {
 				Name: "assess", URL: canonical + "Patient-assess", Types: []string{"Patient"}, Instance: true, Changes: true,
 				Params: []operation.Param{{Name: "model", Type: "string"}, {Name: "term", Type: "string", Repeats: true}},
 			},
-			Perform: s.assess,
+			Perform: s.Assess,
 		},
 		{
 			Definition: operation.Definition{Name: "replay", URL: canonical + "RiskAssessment-replay", Types: []string{"RiskAssessment"}, Instance: true},
@@ -71,11 +71,36 @@ func (s *Service) Operations() []operation.Extension {
 	}
 }
 
-// assess answers $assess with the RiskAssessment, 201. Errors: Required without a
+// Resolve is the version that answers for a reference now. Errors: NotFound,
+// Unavailable.
+func (s *Service) Resolve(ref models.Ref) (models.Ref, error) {
+	model, err := s.acquire(ref)
+	if err != nil {
+		return ref, err
+	}
+	defer model.Release()
+	return model.Info().Ref, nil
+}
+
+// Permitted asks whether the caller may have anybody assessed, whoever it is.
+// Errors: Forbidden.
+func (s *Service) Permitted(ctx context.Context, r operation.Request) error {
+	p := r.Principal
+	p.Scopes = nil // see permit
+	if d := s.REST.Policies.Decide(ctx, p, policies.Request{Action: policies.Invoke, Type: ServiceID}); !d.Allow {
+		return d.Refusal("ondemand.Permitted")
+	}
+	if d := s.REST.Policies.Decide(ctx, r.Principal, policies.Request{Action: policies.Read, Type: "RiskAssessment"}); !d.Allow {
+		return d.Refusal("ondemand.Permitted")
+	}
+	return nil
+}
+
+// Assess answers $assess with the RiskAssessment, 201. Errors: Required without a
 // model, Forbidden, NotFound, Unprocessable with the reason when the model cannot
 // or must not assess the patient, and those of models.
-func (s *Service) assess(ctx context.Context, r operation.Request, arguments map[string][]string) (operation.Result, error) {
-	const op = "ondemand.assess"
+func (s *Service) Assess(ctx context.Context, r operation.Request, arguments map[string][]string) (operation.Result, error) {
+	const op = "ondemand.Assess"
 	if len(arguments["model"]) != 1 {
 		return operation.Result{}, fhir.E(op, fhir.Required, "model", "want the parameter model: NAME, NAME@VERSION or NAME@challenger")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"galen/cds"
+	"galen/cds/cohort"
 	"galen/cds/feature"
 	"galen/fhir/definition"
 	"galen/fhir/export"
@@ -124,6 +125,7 @@ type app struct {
 	params    *custom.Registry     // search parameters beyond R4's
 	upkeep    *upkeep.Service
 	export    *export.Service
+	cohorts   *cohort.Service
 	cursors   []byte // store.Options.CursorKey
 	closers   []func() error
 }
@@ -245,7 +247,7 @@ func open(ctx context.Context, o options) (_ *app, err error) {
 		Integrity: guard,
 		Patches:   t.patches(),
 	})
-	return a, errors.Join(a.openUpkeep(o), a.openHooks(ctx, o, t, engine, log))
+	return a, a.openServices(ctx, o, t)
 }
 
 // newValidator is what a resource must pass to be stored.
@@ -288,6 +290,15 @@ func (a *app) openAudits(t tables, log *audit.Log, dir, base string) (*store.Sto
 	return a.newStore(t, audit.NewIndex(log, db, t.index, balp.Renderer{Site: site, Base: base}))
 }
 
+// openServices opens what works on the store: models and hooks, then the jobs.
+func (a *app) openServices(ctx context.Context, o options, t tables) error {
+	a.serveJobs()
+	if err := a.openHooks(ctx, o, t, a.office.Engine, a.office.Log); err != nil {
+		return err
+	}
+	return a.openJobs(o)
+}
+
 // openHooks loads the models and makes the services of their hooks.
 func (a *app) openHooks(ctx context.Context, o options, t tables, engine *policies.Engine, log *audit.Log) error {
 	if err := a.openModels(ctx, o, engine, log); err != nil {
@@ -297,11 +308,11 @@ func (a *app) openHooks(ctx context.Context, o options, t tables, engine *polici
 	if err := ledger.Devices(ctx, a.catalog.List()); err != nil {
 		return err
 	}
-	assess, err := a.onDemand(o, t, ledger)
+	assess, err := a.onDemand(o, t, ledger, log)
 	if err != nil {
 		return err
 	}
-	a.knowledge.Extensions = slices.Concat(assess, a.upkeep.Operations(), a.export.Operations())
+	a.knowledge.Extensions = slices.Concat(assess, a.cohorts.Operations(), a.upkeep.Operations(), a.export.Operations())
 	return a.openDispatcher(o, t, hooks.Config{
 		Catalog: a.catalog, Engine: cds.New(feature.New(t.units), newID), Policies: engine, Audit: log, Ledger: ledger,
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"galen/fhir"
+	"galen/fhir/job"
 	"galen/fhir/jsontree"
 	"galen/fhir/rest/bundle"
 	"galen/server"
@@ -23,6 +24,7 @@ type galen struct {
 	url    string
 	issuer *auth.Issuer
 	logs   *bytes.Buffer
+	jobs   *job.Room
 }
 
 func start(t testing.TB, dir string, change ...func(*options)) (*galen, func()) {
@@ -45,7 +47,7 @@ func start(t testing.TB, dir string, change ...func(*options)) (*galen, func()) 
 	}
 	logs := &bytes.Buffer{}
 	s := server.New(server.Config{
-		REST: a.rest, Hooks: a.hooks, HookClients: a.clients, Models: a.serving, Knowledge: a.knowledge, Compliance: a.office, Auth: verifier, Log: newLog(logs, -4),
+		REST: a.rest, Hooks: a.hooks, HookClients: a.clients, Models: a.serving, Knowledge: a.knowledge, Compliance: a.office, Cohorts: a.cohorts, Auth: verifier, Log: newLog(logs, -4),
 		MaxBody: 8 << 20, Timeout: 30 * time.Second, NewID: newID, Version: "test",
 	})
 	if err := a.demo(t.Context(), io.Discard, issuer, "http://galen.test"); err != nil {
@@ -53,7 +55,7 @@ func start(t testing.TB, dir string, change ...func(*options)) (*galen, func()) 
 	}
 	s.Ready(true)
 	h := httptest.NewServer(s)
-	return &galen{t, h.URL, issuer, logs}, func() {
+	return &galen{t, h.URL, issuer, logs, a.upkeep.Jobs}, func() {
 		h.Close()
 		if err := a.close(); err != nil {
 			t.Error(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"galen/cds"
+	"galen/cds/cohort"
 	"galen/cds/feature"
 	"galen/cds/imaging"
 	"galen/cds/ondemand"
@@ -103,7 +104,7 @@ func (a *app) logBackends(ctx context.Context, log *slog.Logger) {
 }
 
 // onDemand are the operations that assess patients on request.
-func (a *app) onDemand(o options, t tables, ledger *cds.Ledger) ([]operation.Extension, error) {
+func (a *app) onDemand(o options, t tables, ledger *cds.Ledger, log *audit.Log) ([]operation.Extension, error) {
 	engine := cds.New(feature.New(t.units), newID)
 	archives, err := openArchives(o.archives)
 	if err != nil {
@@ -113,5 +114,7 @@ func (a *app) onDemand(o options, t tables, ledger *cds.Ledger) ([]operation.Ext
 		a.closers = append(a.closers, archives.Close)
 		engine = engine.WithPictures(imaging.Finder{Archive: archives})
 	}
-	return ondemand.New(ondemand.Config{REST: a.rest, Catalog: a.catalog, Engine: engine, Ledger: ledger, Now: time.Now}).Operations(), nil
+	service := ondemand.New(ondemand.Config{REST: a.rest, Catalog: a.catalog, Engine: engine, Ledger: ledger, Now: time.Now})
+	a.cohorts = cohort.New(cohort.Config{Reader: a.rest, Audit: log, Assess: service, Now: time.Now})
+	return service.Operations(), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"galen/cds/cohort"
 	"galen/fhir/export"
 	"galen/fhir/job"
 	"galen/fhir/search/custom"
@@ -75,28 +76,34 @@ func (a *app) openOffice(ctx context.Context, o options, t tables) error {
 	return nil
 }
 
-// openUpkeep opens the jobs and goes on with those that ran.
-func (a *app) openUpkeep(o options) error {
+// serveJobs makes what works in jobs.
+func (a *app) serveJobs() {
 	a.upkeep = upkeep.New(upkeep.Config{REST: a.rest, Registry: a.params})
 	a.export = export.New(export.Config{REST: a.rest, Now: time.Now})
 	a.knowledge.Validator = custom.Validator{Next: a.knowledge.Validator, Registry: a.params}
+}
+
+// openJobs opens the jobs and goes on with those that ran; the models are there
+// by then.
+func (a *app) openJobs(o options) error {
 	sealer, err := a.key.Sealer("jobs", rand.Reader)
 	if err != nil {
 		return err
 	}
 	settings := job.Options{
 		Dir: filepath.Join(o.data, "jobs"), Now: time.Now, NewID: newID,
-		Kinds: map[string]job.Runner{upkeep.Kind: a.upkeep.Work, export.Kind: a.export.Work},
+		Kinds: map[string]job.Runner{upkeep.Kind: a.upkeep.Work, export.Kind: a.export.Work, cohort.Kind: a.cohorts.Work},
 	}
 	if sealer != nil {
-		a.export.Seal, settings.Seal = sealer, sealer
+		a.export.Seal, a.cohorts.Seal, settings.Seal = sealer, sealer, sealer
 	}
-	a.upkeep.Jobs, err = job.Open(settings)
-	if err == nil {
-		a.export.Jobs = a.upkeep.Jobs
-		a.closers = append(a.closers, a.upkeep.Jobs.Close)
+	room, err := job.Open(settings)
+	if err != nil {
+		return err
 	}
-	return err
+	a.upkeep.Jobs, a.export.Jobs, a.cohorts.Jobs = room, room, room
+	a.closers = append(a.closers, room.Close)
+	return nil
 }
 
 // chores runs the office's background work until the function that it returns is

@@ -97,7 +97,7 @@ func serve(ctx context.Context, c *cli.Command) error {
 	a.logBackends(ctx, log)
 	s := server.New(server.Config{
 		Models: a.serving, REST: a.rest, Hooks: a.hooks, HookClients: a.clients, HooksPrivate: c.Bool("hooks-private"), Auth: authenticator, Log: log, BaseURL: c.String("base-url"),
-		Knowledge: a.knowledge, Upkeep: a.upkeep, Export: a.export, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
+		Knowledge: a.knowledge, Upkeep: a.upkeep, Export: a.export, Cohorts: a.cohorts, MaxBody: c.Int64("max-body"), Timeout: c.Duration("timeout"), NewID: newID, Version: version,
 		Compliance: a.office, Holders: holders, Authorization: endpoints, Rate: float64(c.Int64("rate")), Burst: int(c.Int64("burst")),
 	})
 	err = s.OpenConsole(rand.Reader, time.Now)

@@ -101,7 +101,7 @@ func startTrusting(t *testing.T, dir, list string) (*galen, *app) {
 			t.Error(err)
 		}
 	})
-	return &galen{t, front.URL, issuer, logs}, a
+	return &galen{t, front.URL, issuer, logs, a.upkeep.Jobs}, a
 }
 
 // A model is handed in, checked in a process of its own, served, and there after a
