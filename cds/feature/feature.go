@@ -91,13 +91,14 @@ func New(units *ucum.Table) *Extractor { return &Extractor{units} }
 // position. It cannot fail: what goes wrong is in the values.
 func (x *Extractor) Extract(features []manifest.Feature, ev Evidence, at time.Time) []Value {
 	out := make([]Value, len(features))
+	index := byCode(ev.Items)
 	for i := range features {
-		out[i] = x.one(&features[i], ev, at)
+		out[i] = x.one(&features[i], ev, index, at)
 	}
 	return out
 }
 
-func (x *Extractor) one(f *manifest.Feature, ev Evidence, at time.Time) Value {
+func (x *Extractor) one(f *manifest.Feature, ev Evidence, index coded, at time.Time) Value {
 	v := Value{Feature: f, Number: math.NaN()}
 	switch f.Kind {
 	case manifest.Age:
@@ -110,7 +111,7 @@ func (x *Extractor) one(f *manifest.Feature, ev Evidence, at time.Time) Value {
 		v.stay(ev, at)
 	default:
 		g := gatherer{feature: f, units: x.units, patient: ev.PatientID, at: at, born: born(ev)}
-		for i := range ev.Items {
+		for _, i := range index.of(f) {
 			g.item(&ev.Items[i])
 		}
 		v.Rejected = g.rejected

@@ -21,10 +21,10 @@ type Series struct {
 // their first value. Nothing after the assessment counts.
 func (x *Extractor) Series(features []*manifest.Feature, s *manifest.Series, ev Evidence, at, begin time.Time) Series {
 	out := Series{Begin: begin, Values: make([]Value, len(features)), Steps: make([][]float64, len(features))}
-	all := make([][]candidate, len(features))
+	all, index := make([][]candidate, len(features)), byCode(ev.Items)
 	for i, f := range features {
 		g := gatherer{feature: f, units: x.units, patient: ev.PatientID, at: at, born: born(ev)}
-		for j := range ev.Items {
+		for _, j := range index.of(f) {
 			g.item(&ev.Items[j])
 		}
 		all[i] = g.candidates
