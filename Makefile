@@ -3,7 +3,7 @@
 DATA ?= data
 ADDR ?= 127.0.0.1:8080
 
-.PHONY: run build test check bench gen train onnxruntime
+.PHONY: run build test check bench gen train onnxruntime axe
 
 build: onnxruntime ## bin/galen
 	go build -trimpath -o bin/galen ./cmd/galen
@@ -11,7 +11,7 @@ build: onnxruntime ## bin/galen
 run: build ## start with demo data and print the next thing to try
 	bin/galen serve --addr $(ADDR) --data $(DATA) --demo
 
-test: check onnxruntime ## every test, with the race detector
+test: check onnxruntime axe ## every test, with the race detector
 	go test -race ./...
 
 check: ## vet, format and lint; the module files are tidy
@@ -32,3 +32,6 @@ train: ## make one model: make train MODEL=kfre-4v
 
 onnxruntime: ## the inference library, verified, in the user's cache
 	@scripts/fetch-onnxruntime.sh >/dev/null
+
+axe: ## what the browser tests check pages with, verified, in the user's cache
+	@scripts/fetch-axe.sh >/dev/null
