@@ -62,6 +62,9 @@ func (p *Prediction) Text() string {
 	case manifest.Probability:
 		return Digits(p.Value*100, 3) + " %"
 	case manifest.Points:
+		if p.Value == 1 {
+			return "1 point"
+		}
 		return Digits(p.Value, 4) + " points"
 	case manifest.Class:
 		if i := int(p.Value); i >= 0 && i < len(p.Output.Classes) {

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"galen/fhir"
+	"galen/fhir/fhirtest"
 	"galen/fhir/jsontree"
 	"galen/fhir/rest"
 )
@@ -23,46 +19,20 @@ var brokenExamples = map[string]string{
 // Every official example is stored and read back byte by byte, but for id and
 // the meta members that the server owns.
 func TestOfficialExamplesReadBack(t *testing.T) {
-	f, err := os.Open("../../../shared/data/r4-examples-half.tar.gz")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("skipped: ../shared not found")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	unzip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	base, lenient, n := openApp(t, "base"), openApp(t, "none"), 0
-	for files := tar.NewReader(unzip); ; {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
-		body, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, body := range fhirtest.Examples(t) {
 		n++
-		err = readBack(t, base.rest, body)
-		reason, broken := brokenExamples[filepath.Base(h.Name)]
+		err := readBack(t, base.rest, body)
+		reason, broken := brokenExamples[name]
 		switch {
 		case broken && err != nil:
 			if err := readBack(t, lenient.rest, body); err != nil {
-				t.Errorf("%s without validation: %v", h.Name, err)
+				t.Errorf("%s without validation: %v", name, err)
 			}
 		case broken && err == nil:
-			t.Errorf("%s is excluded (%s) and passes", h.Name, reason)
+			t.Errorf("%s is excluded (%s) and passes", name, reason)
 		case !broken && err != nil:
-			t.Errorf("%s: %v", h.Name, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if n != 375 {

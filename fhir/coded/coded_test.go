@@ -1,12 +1,6 @@
 package coded_test
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
 	"testing"
 	"time"
 
@@ -14,6 +8,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/coded"
+	"galen/fhir/fhirtest"
 	"galen/fhir/jsontree"
 	"galen/fhir/spec"
 	"galen/fhir/terminology"
@@ -93,37 +88,11 @@ func TestCodes(t *testing.T) {
 
 // What HL7 publishes as examples has codes that their systems define.
 func TestOfficialExamples(t *testing.T) {
-	f, err := os.Open("../../../shared/data/r4-examples-half.tar.gz")
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("skipped: ../shared not found")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	unzip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := newChecker(t)
-	for files := tar.NewReader(unzip); ; {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
-		body, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, body := range fhirtest.Examples(t) {
 		for _, i := range c.Validate(t.Context(), parse(t, string(body))) {
 			if i.Severity <= fhir.SeverityError {
-				t.Errorf("%s: %v", h.Name, i)
+				t.Errorf("%s: %v", name, i)
 			}
 		}
 	}

@@ -1,14 +1,7 @@
 package profile_test
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +9,7 @@ import (
 
 	"galen/fhir"
 	"galen/fhir/definition"
+	"galen/fhir/fhirtest"
 	"galen/fhir/jsontree"
 	"galen/fhir/path"
 	"galen/fhir/profile"
@@ -282,34 +276,8 @@ var known = map[string]string{}
 // Official examples keep the profiles that they claim, and their extensions stand
 // where they may.
 func TestOfficialExamples(t *testing.T) {
-	f, err := os.Open("../../../shared/data/r4-examples-half.tar.gz")
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("skipped: ../shared not found")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	unzip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	v, claims := newValidator(t), 0
-	for files := tar.NewReader(unzip); ; {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
-		body, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, body := range fhirtest.Examples(t) {
 		r := parse(t, string(body))
 		issues := v.Extensions(t.Context(), r)
 		for claim := range r.Root().Get("meta").Get("profile").Items() {
@@ -320,7 +288,6 @@ func TestOfficialExamples(t *testing.T) {
 			issues = append(issues, found...)
 		}
 		issues = slices.DeleteFunc(issues, func(i fhir.Issue) bool { return i.Severity > fhir.SeverityError })
-		name := filepath.Base(h.Name)
 		switch reason := known[name]; {
 		case reason != "" && len(issues) == 0:
 			t.Errorf("%s is excluded (%s) and passes", name, reason)

@@ -1,10 +1,7 @@
 package validate_test
 
 import (
-	"archive/tar"
 	"compress/bzip2"
-	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +12,7 @@ import (
 	"testing"
 
 	"galen/fhir"
+	"galen/fhir/fhirtest"
 	"galen/fhir/jsontree"
 	"galen/fhir/path"
 	"galen/fhir/spec"
@@ -130,41 +128,16 @@ var known = map[string]string{
 }
 
 func TestOfficialExamplesAreValid(t *testing.T) {
-	f, err := os.Open("../../../shared/data/r4-examples-half.tar.gz")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("skipped: ../shared not found")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	unzip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	v, n := newValidator(t, validate.Base), 0
-	for files := tar.NewReader(unzip); ; n++ {
-		h, err := files.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
-		body, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, body := range fhirtest.Examples(t) {
+		n++
 		issues := slices.DeleteFunc(v.Validate(parse(t, string(body))), func(i fhir.Issue) bool { return i.Severity == fhir.Warning })
-		reason, excluded := known[filepath.Base(h.Name)]
+		reason, excluded := known[name]
 		switch {
 		case excluded && len(issues) == 0:
-			t.Errorf("%s is excluded (%s) and passes", h.Name, reason)
+			t.Errorf("%s is excluded (%s) and passes", name, reason)
 		case !excluded && len(issues) > 0:
-			t.Errorf("%s: %v", h.Name, issues[0])
+			t.Errorf("%s: %v", name, issues[0])
 		}
 	}
 	if n < 375 {

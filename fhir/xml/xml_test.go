@@ -1,10 +1,8 @@
 package xml_test
 
 import (
-	"archive/tar"
 	"cmp"
 	"compress/bzip2"
-	"compress/gzip"
 	"errors"
 	"io"
 	"os"
@@ -17,6 +15,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"galen/fhir/fhirtest"
 	"galen/fhir/jsontree"
 	"galen/fhir/spec"
 	"galen/fhir/xml"
@@ -86,48 +85,15 @@ func roundTrip(t *testing.T, codec *xml.Codec, body []byte) {
 	}
 }
 
-func examples(t testing.TB, visit func(name string, body []byte)) {
-	t.Helper()
-	f, err := os.Open("../../../shared/data/r4-examples-half.tar.gz")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("skipped: ../shared not found")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	unzip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for files := tar.NewReader(unzip); ; {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag != tar.TypeReg {
-			continue
-		}
-		body, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		visit(filepath.Base(h.Name), body)
-	}
-}
-
 // Every official example goes to XML and back without a difference
 // (https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/xml.html).
 func TestOfficialExamples(t *testing.T) {
 	codec := newCodec(t)
 	n := 0
-	examples(t, func(name string, body []byte) {
+	for name, body := range fhirtest.Examples(t) {
 		n++
 		t.Run(name, func(t *testing.T) { roundTrip(t, codec, body) })
-	})
+	}
 	if n != 375 {
 		t.Errorf("%d examples", n)
 	}

@@ -1,17 +1,13 @@
 package diff_test
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
-	"io"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"galen/fhir"
+	"galen/fhir/fhirtest"
 	"galen/fhir/jsontree"
 	"galen/fhir/patch"
 	"galen/fhir/patch/diff"
@@ -111,35 +107,12 @@ func TestParameters(t *testing.T) {
 // From each official example to the next of its type and back: the difference,
 // applied, makes the second of the first.
 func TestOfficialExamples(t *testing.T) {
-	f, err := os.Open("../../../../shared/data/r4-examples-half.tar.gz")
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skip("skipped: ../shared not found")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	unzip, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
 	x := newTools(t)
 	last := map[string]fhir.Resource{}
 	pairs := 0
-	for files := tar.NewReader(unzip); ; {
-		h, err := files.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h.Typeflag != tar.TypeReg || h.Size > 100_000 {
+	for _, body := range fhirtest.Examples(t) {
+		if len(body) > 100_000 {
 			continue
-		}
-		body, err := io.ReadAll(files)
-		if err != nil {
-			t.Fatal(err)
 		}
 		r := parse(t, body)
 		if before, ok := last[r.Type]; ok {
