@@ -29,6 +29,7 @@ func reports() []report {
 		{Name: "unusual", Title: "Unusual access", path: "/compliance/unusual", Filter: true},
 		{Name: "emergencies", Title: "Emergencies", path: "/compliance/break-glass-report", Filter: true},
 		{Name: "queue", Title: "To sign off", path: "/compliance/break-glass"},
+		{Name: "models", Title: "Use of models", path: "/compliance/models", Filter: true},
 		{Name: "integrity", Title: "Integrity", path: "/compliance/audit/checkpoint"},
 	}
 }
@@ -56,6 +57,13 @@ type emergency struct {
 	Started, Expires                            time.Time
 }
 
+// modelUse is how one version of a model was used.
+type modelUse struct {
+	Model, Version              string
+	Runs, Assessments, Patients int
+	First, Last                 time.Time
+}
+
 // auditPage is what the page of the audit shows.
 type auditPage struct {
 	Reports    []report
@@ -69,6 +77,7 @@ type auditPage struct {
 	Export     template.URL
 	MayExplain bool
 	Queue      []emergency
+	Models     []modelUse
 	Checkpoint string
 	Key        string
 	Proof      string
@@ -136,6 +145,10 @@ func (c *Console) fillAudit(v *visit, body *auditPage, one report, asks url.Valu
 		var said struct{ Accesses []emergency }
 		answer.into(&said)
 		body.Queue = said.Accesses
+	case "models":
+		var said struct{ Models []modelUse }
+		answer.into(&said)
+		body.Models = said.Models
 	case "integrity":
 		body.Checkpoint = string(answer.body)
 		body.Key = string(c.get(v, "/compliance/audit/key", nil).body)

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"galen/fhir"
 	"galen/policies"
@@ -28,8 +29,47 @@ type modelMeta struct {
 type modelStats struct {
 	Version        string
 	InferenceStats struct {
-		Success, Fail struct{ Count uint64 }
+		Success, Fail struct{ Count, NS uint64 }
 	} `json:"inference_stats"`
+	Clients map[string]uint64 // runs by client
+}
+
+// Mean is how long a run that succeeded took, on average; "–" without any.
+func (m modelStats) Mean() string {
+	if m.InferenceStats.Success.Count == 0 {
+		return "–"
+	}
+	return time.Duration(m.InferenceStats.Success.NS / m.InferenceStats.Success.Count).Round(time.Microsecond).String()
+}
+
+// device is the record of a version that assessments name as their performer.
+type device struct {
+	Manufacturer string
+	Note         []struct{ Text string }
+	Property     []struct {
+		Type      concept
+		ValueCode []concept
+	}
+}
+
+// fact is one thing that the record of a version says.
+type fact struct{ Name, Text string }
+
+// facts are what a device says of its version.
+func (d device) facts() []fact {
+	var out []fact
+	for _, one := range d.Note {
+		out = append(out, fact{"Intended use", one.Text})
+	}
+	if d.Manufacturer != "" {
+		out = append(out, fact{"Made by", d.Manufacturer})
+	}
+	for _, one := range d.Property {
+		for _, value := range one.ValueCode {
+			out = append(out, fact{one.Type.name(), value.name()})
+		}
+	}
+	return out
 }
 
 func (c *Console) models(w http.ResponseWriter, v *visit) {
@@ -58,6 +98,7 @@ func (c *Console) model(w http.ResponseWriter, v *visit) {
 		Meta                  modelMeta
 		Versions              []modelState
 		Stats                 []modelStats
+		Facts                 []fact
 		MayPromote, MayRetire bool
 	}{MayPromote: c.may(v, policies.ModelPromote, name), MayRetire: c.may(v, policies.ModelRetire, name)}
 	index.into(&body.Versions)
@@ -77,6 +118,11 @@ func (c *Console) model(w http.ResponseWriter, v *visit) {
 	}
 	c.get(v, "/v2/models/"+name+"/stats", nil).into(&stats)
 	body.Stats = stats.List
+	if version := body.Meta.Parameters.Version; fhir.ValidID(version) && c.may(v, policies.Read, "Device") {
+		var record device
+		c.get(v, "/fhir/Device/model-"+name+"-"+version, nil).into(&record)
+		body.Facts = record.facts()
+	}
 	d.Body = body
 	c.render(w, http.StatusOK, "model", d)
 }
