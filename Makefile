@@ -3,7 +3,7 @@
 DATA ?= data
 ADDR ?= 127.0.0.1:8080
 
-.PHONY: run build test check bench gen train onnxruntime axe
+.PHONY: run build test test-mongo check bench gen train onnxruntime axe
 
 build: onnxruntime ## bin/galen
 	go build -trimpath -o bin/galen ./cmd/galen
@@ -13,6 +13,9 @@ run: build ## start with demo data and print the next thing to try
 
 test: check onnxruntime axe ## every test, with the race detector
 	go test -race ./...
+
+test-mongo: ## the MongoDB driver on the server of GALEN_TEST_MONGODB_URI, or FerretDB
+	go test -race -count=1 ./store/mongo/...
 
 check: ## vet, format and lint; the module files are tidy
 	go vet ./...

@@ -61,7 +61,7 @@ func (l *Ledger) Devices(ctx context.Context, infos []*models.Info) error {
 		}
 		changes = append(changes, performer, cards)
 	}
-	_, err := l.store.Commit(ctx, changes)
+	_, err := l.store.Each(ctx, changes)
 	return err
 }
 
@@ -110,7 +110,7 @@ func (l *Ledger) Record(ctx context.Context, c Context, assessments []*Assessmen
 	if len(changes) == 0 {
 		return out, nil
 	}
-	results, err := l.store.Commit(ctx, changes)
+	results, err := l.store.Each(ctx, changes)
 	if err != nil {
 		return nil, err
 	}

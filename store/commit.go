@@ -115,6 +115,14 @@ const attempts = 20
 // same key twice), NotSupported (several changes without Caps.Transactions), or
 // the Indexer's.
 func (s *Store) Commit(ctx context.Context, changes []Change) ([]Result, error) {
+	if len(changes) > 1 && !s.driver.Caps().Transactions {
+		return nil, fhir.E("store.Commit", fhir.NotSupported, "", "the database offers no transactions over several resources")
+	}
+	return s.commit(ctx, changes)
+}
+
+// commit is Commit where the driver can.
+func (s *Store) commit(ctx context.Context, changes []Change) ([]Result, error) {
 	drafts, err := s.draft(changes)
 	if err != nil || len(drafts) == 0 {
 		return nil, err
@@ -151,9 +159,6 @@ type draft struct {
 // draft indexes before any lock is taken: it is the costly part.
 func (s *Store) draft(changes []Change) ([]draft, error) {
 	const op = "store.Commit"
-	if len(changes) > 1 && !s.driver.Caps().Transactions {
-		return nil, fhir.E(op, fhir.NotSupported, "", "the database offers no transactions over several resources")
-	}
 	drafts := make([]draft, len(changes))
 	seen := make(map[fhir.Key]bool, len(changes))
 	for i, c := range changes {
@@ -181,6 +186,28 @@ func (s *Store) draft(changes []Change) ([]draft, error) {
 		drafts[i].entries = entries
 	}
 	return drafts, nil
+}
+
+// Each commits what belongs together and needs not appear at one moment: all in
+// one where the driver has transactions; without them new resources (Post without
+// conditions) by a sequence that is completed whatever happens
+// (Caps.Sequences), and others one after the other until one fails, so they must
+// be such that may be made again. Error kinds as Commit.
+func (s *Store) Each(ctx context.Context, changes []Change) ([]Result, error) {
+	caps := s.driver.Caps()
+	old := func(c Change) bool { return c.Method != Post || c.IfNoneExist != nil }
+	if caps.Transactions || caps.Sequences && !slices.ContainsFunc(changes, old) {
+		return s.commit(ctx, changes)
+	}
+	results := make([]Result, len(changes))
+	for i := range changes {
+		one, err := s.Commit(ctx, changes[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		results[i] = one[0]
+	}
+	return results, nil
 }
 
 // at adds the change's place to an error.

@@ -114,6 +114,10 @@ type HistorySelect struct {
 type Caps struct {
 	Transactions bool // Commit of several writes is all or nothing
 	Snapshot     bool // a page is read from one moment
+	// Sequences means, of a driver without Transactions: a Commit of several first
+	// versions (Expect 0, no Unless) is completed even if the process ends, though a
+	// reader may meet some of them before the others.
+	Sequences bool
 }
 
 // Driver keeps versions of resources and finds them by their entries. It never

@@ -117,7 +117,7 @@ func (b *Book) Keep(ctx context.Context, entries []Entry) ([]Kept, error) {
 		}
 		position[i] = n
 	}
-	results, err := b.store.Commit(ctx, changes)
+	results, err := b.store.Each(ctx, changes)
 	if err != nil {
 		return nil, err
 	}
