@@ -80,7 +80,9 @@ type auditPage struct {
 	Models     []modelUse
 	Checkpoint string
 	Key        string
-	Proof      string
+	Since      string // the size of a checkpoint that was kept
+	Proof      string // that the log of now begins with the log of then
+	Trouble    string // why there is none
 }
 
 // shownEntries is how many entries a page shows at most.
@@ -152,6 +154,13 @@ func (c *Console) fillAudit(v *visit, body *auditPage, one report, asks url.Valu
 	case "integrity":
 		body.Checkpoint = string(answer.body)
 		body.Key = string(c.get(v, "/compliance/audit/key", nil).body)
+		if since := strings.TrimSpace(v.URL.Query().Get("since")); since != "" {
+			body.Since = since
+			proof := c.get(v, "/compliance/audit/proof", url.Values{"from": {since}})
+			if body.Proof = indented(proof.body); !proof.good() {
+				body.Proof, body.Trouble = "", proof.problem()
+			}
+		}
 	default:
 		var said struct{ Accesses []access }
 		body.Asked = answer.into(&said)

@@ -71,6 +71,7 @@ func New(cfg Config) (*Console, error) {
 	c.mux.HandleFunc("POST /console/sign-out", c.signed(c.signOut))
 	for pattern, show := range map[string]view{
 		"GET /console":                               c.home,
+		"GET /console/{$}":                           c.home,
 		"GET /console/audit":                         c.audit,
 		"GET /console/audit/export":                  c.auditExport,
 		"POST /console/audit/review":                 c.review,

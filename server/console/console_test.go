@@ -298,3 +298,24 @@ func TestPolicyLife(t *testing.T) {
 		t.Error("the policy is still in force after the roll back")
 	}
 }
+
+// An officer gets the checkpoint of the log with its key, and a proof that an
+// earlier log is its beginning; what cannot be proved is said.
+func TestIntegrity(t *testing.T) {
+	b := as(t, withPatient(t), "compliance")
+	const page = "/console/audit?report=integrity"
+	if a := b.get(page); !strings.Contains(a.text, "galen-audit") {
+		t.Error("no checkpoint on the page")
+	}
+	if a := b.get(page + "&since=1"); !strings.Contains(a.text, "Check it against") || strings.Contains(a.text, `class="problem"`) {
+		t.Error("no proof on the page")
+	}
+	if a := b.get(page + "&since=many"); !strings.Contains(a.text, "whole number") || strings.Contains(a.text, "Check it against") {
+		t.Error("the page does not say why there is no proof")
+	}
+	for _, path := range []string{"/console", "/console/"} {
+		if a := b.get(path); a.status != http.StatusOK || !strings.Contains(a.text, `class="tiles"`) {
+			t.Errorf("%s: %d, not the start", path, a.status)
+		}
+	}
+}
