@@ -50,6 +50,7 @@ type candidate struct {
 	base       string
 	study, uid string
 	modality   string
+	instances  []string // that the ImagingStudy lists; none is any
 	started    time.Time
 }
 
@@ -109,6 +110,9 @@ func (f Finder) candidates(want *manifest.Image, ev feature.Evidence, at time.Ti
 		}
 		for s := range root.Get("series").Items() {
 			c := candidate{item: it, study: studyUID(root), uid: s.Get("uid").Text(), modality: s.Get("modality").Get("code").Text(), started: started}
+			for i := range s.Get("instance").Items() {
+				c.instances = append(c.instances, i.Get("uid").Text())
+			}
 			if why := f.series(want, ev, root, s, &c); why != "" {
 				*reason = why
 				continue
@@ -210,6 +214,10 @@ func unfit(want *manifest.Image, c candidate, i dicomweb.Instance) string {
 	switch {
 	case !dicomweb.UID(i.UID):
 		return "an image has no DICOM UID"
+	case i.Study != "" && i.Study != c.study:
+		return "the archive answers with another study"
+	case len(c.instances) > 0 && !slices.Contains(c.instances, i.UID):
+		return "the imaging study does not list the image that the archive has"
 	case !slices.Contains(want.Modality, cmp.Or(i.Modality, c.modality)):
 		return "the image is of another modality"
 	case len(want.SOPClass) > 0 && !slices.Contains(want.SOPClass, i.SOPClass):

@@ -128,6 +128,9 @@ func TestImagingStudy(t *testing.T) {
 	a.metadata = strings.Replace(fittingImage, `"00280103"`, `"00280301":{"Value":["YES"]},"00280103"`, 1)
 	refused("child", "burned in")
 
+	a.metadata = strings.Replace(fittingImage, `"1.2.3.4"`, `"1.2.3.5"`, 1)
+	refused("child", "does not list the image")
+
 	put("Patient/none", `{"resourceType":"Patient","id":"none"}`)
 	refused("none", "imaging study missing")
 	put("Patient/ct", `{"resourceType":"Patient","id":"ct"}`)

@@ -12,6 +12,7 @@ import (
 // Instance is what the metadata say of one image.
 type Instance struct {
 	UID, SOPClass  string
+	Study          string // Study Instance UID
 	Modality, View string // (0008,0060), (0018,5101)
 	BurnedIn       bool   // (0028,0301) is YES
 	Lossy          bool   // (0028,2110) is 01
@@ -59,7 +60,7 @@ func (d dataset) whole(tag string) int {
 
 func (d dataset) instance() Instance {
 	out := Instance{
-		UID: d.text("00080018"), SOPClass: d.text("00080016"), Modality: d.text("00080060"), View: d.text("00185101"),
+		UID: d.text("00080018"), Study: d.text("0020000D"), SOPClass: d.text("00080016"), Modality: d.text("00080060"), View: d.text("00185101"),
 		BurnedIn: d.text("00280301") == "YES", Lossy: d.text("00282110") == "01", Frames: max(d.whole("00280008"), 1),
 		Format: pixel.Format{
 			Rows: d.whole("00280010"), Columns: d.whole("00280011"), Samples: d.whole("00280002"), Photometric: d.text("00280004"),

@@ -8,6 +8,7 @@
 package dicomweb
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -16,6 +17,8 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,24 +67,20 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Listed reports whether an address is one of a listed server.
+// Listed reports whether an address is that of a listed server, as it was listed:
+// nobody who may write an Endpoint leads elsewhere on that host.
 func (c *Client) Listed(base string) bool { return c.index(base) >= 0 }
 
 func (c *Client) index(base string) int {
-	base = strings.TrimRight(base, "/")
-	for i, s := range c.servers {
-		if base == s.URL || strings.HasPrefix(base, s.URL+"/") {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(c.servers, func(s Server) bool { return s.URL == strings.TrimRight(base, "/") })
 }
 
-// UID reports whether a text is a DICOM UID (PS3.5 chapter 9), and so may stand
-// in a path.
-func UID(text string) bool {
-	return text != "" && len(text) <= 64 && strings.Trim(text, "0123456789.") == "" && !strings.Contains(text, "..")
-}
+// uid is a DICOM UID (PS3.5 chapter 9): numbers without leading zeros, parted by
+// dots.
+var uid = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*$`)
+
+// UID reports whether a text is a DICOM UID, and so may stand in a path.
+func UID(text string) bool { return len(text) <= 64 && uid.MatchString(text) }
 
 // Series are the instances of one series, in the order of the archive. Errors:
 // NotFound, and Unavailable when the archive does not answer as it should.
@@ -106,7 +105,7 @@ func (c *Client) Series(ctx context.Context, base, study, series string) ([]Inst
 func (c *Client) Frame(ctx context.Context, base, study, series, instance string) ([]byte, string, error) {
 	path := "/studies/" + study + "/series/" + series + "/instances/" + instance + "/frames/1"
 	body, kind, err := c.get(ctx, base, path, `multipart/related; type="application/octet-stream"; transfer-syntax=`+pixel.ExplicitLittleEndian, maxFrame)
-	if err != nil && fhir.KindOf(err) != fhir.NotFound {
+	if err != nil && fhir.KindOf(err) == fhir.Unavailable {
 		body, kind, err = c.get(ctx, base, path, `multipart/related; type="application/octet-stream"; transfer-syntax=*`, maxFrame)
 	}
 	if err != nil {
@@ -116,7 +115,7 @@ func (c *Client) Frame(ctx context.Context, base, study, series, instance string
 	if err != nil || params["boundary"] == "" {
 		return nil, "", unavailable("the frame is not multipart")
 	}
-	part, err := multipart.NewReader(strings.NewReader(string(body)), params["boundary"]).NextPart()
+	part, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).NextPart()
 	if err != nil {
 		return nil, "", unavailable("the frame is not multipart")
 	}

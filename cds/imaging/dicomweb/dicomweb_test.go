@@ -96,13 +96,15 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: the token is in %v", name, err)
 		}
 	}
-	if c.Listed(base+"-other") || !c.Listed(base) {
-		t.Error("the list of servers is not kept")
+	for address, want := range map[string]bool{base: true, base + "/": true, base + "-other": false, base + "/../admin": false, base + "/%2e%2e/admin": false, base + "/x?y=": false, base + "/x": false} {
+		if c.Listed(address) != want {
+			t.Errorf("%s: listed %v", address, !want)
+		}
 	}
 }
 
 func TestUID(t *testing.T) {
-	for text, want := range map[string]bool{"1.2.840.10008": true, "": false, "1/../2": false, "1..2": false, "1.2 ": false, strings.Repeat("1", 65): false} {
+	for text, want := range map[string]bool{"1.2.840.10008": true, "": false, "1/../2": false, "1..2": false, ".": false, ".1": false, "1.": false, "1.02": false, "1.0.2": true, "1.2 ": false, strings.Repeat("1", 65): false} {
 		if dicomweb.UID(text) != want {
 			t.Errorf("%q", text)
 		}

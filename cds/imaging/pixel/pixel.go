@@ -34,8 +34,13 @@ type Format struct {
 	LookUp           bool     // there is a modality or VOI look-up table
 }
 
-// maxSide bounds rows and columns.
-const maxSide = 8192
+// maxSide bounds rows and columns, and maxRatio how much smaller than its pixels a
+// compressed frame may be: PackBits makes 128 bytes of two, JPEG hardly more of
+// what is a picture.
+const (
+	maxSide  = 8192
+	maxRatio = 200
+)
 
 // The transfer syntaxes that frames are understood in (PS3.5 A.4, A.5).
 const (
@@ -71,6 +76,9 @@ func (f Format) check() error {
 func Decode(f Format, frame []byte, syntax string) ([]float64, error) {
 	if err := f.check(); err != nil {
 		return nil, err
+	}
+	if len(frame) < f.Rows*f.Columns*f.BitsAllocated/8/maxRatio {
+		return nil, refuse("the frame is too short for its rows and columns")
 	}
 	var err error
 	switch syntax {

@@ -137,6 +137,7 @@ func TestRefusals(t *testing.T) {
 		{"a JPEG of another size", grey8(2, 2), []byte{0xFF, 0xD8}, pixel.JPEGBaseline},
 		{"RLE without header", grey8(2, 2), make([]byte, 10), pixel.RLE},
 		{"RLE beyond the frame", grey8(2, 2), append([]byte{1, 0, 0, 0, 0xFF, 0xFF, 0, 0}, make([]byte, 56)...), pixel.RLE},
+		{"a few bytes that claim 64 million pixels", change(func(f *pixel.Format) { f.Rows, f.Columns = 8192, 8192 }), rle(t, []byte{0, 1}), pixel.RLE},
 		{"RLE too short", grey8(2, 2), rle(t, []byte{0, 1}), pixel.RLE},
 	}
 	for _, tt := range tests {
